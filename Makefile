@@ -1,0 +1,55 @@
+# Two commands do everything: `make run` the main job on the built-in demo, `make test` the tests.
+# Both make .venv first, from lock files with hashes. PYTHON chooses the interpreter (3.11 or newer).
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+CORES ?= all
+CONFIG ?= config/config.yaml
+BIN := .venv/bin
+
+.PHONY: run test setup setup-dev lint format lock clean help
+
+help:
+	@sed -n 's/^# //p; s/^\([a-z-]*\):.*## /  make \1: /p' Makefile
+
+run: .venv/installed ## a pseudo cohort from the demo, or from CONFIG=config/other.yaml
+	$(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG)
+
+test: .venv/installed-dev ## the tests
+	$(BIN)/pytest
+
+setup: .venv/installed ## only the virtual environment
+setup-dev: .venv/installed-dev ## the same with the tests' and linters' packages
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: apt install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed, $(PYTHON) is older: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m venv .venv || \
+	  { rm -rf .venv; echo "The module venv is missing: apt install python3-venv"; exit 1; }
+
+.venv/installed: envs/requirements.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/requirements.txt
+	@touch $@
+
+.venv/installed-dev: envs/requirements-dev.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/requirements-dev.txt
+	@touch .venv/installed $@
+
+lint: .venv/installed-dev ## ruff, snakefmt and snakemake --lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check workflow
+	$(BIN)/snakemake --lint
+
+format: .venv/installed-dev ## write the code in the house's form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt workflow
+
+lock: .venv/installed-dev ## new lock files from envs/*.in
+	$(BIN)/python -m pip install --quiet uv
+	cd envs && for kind in requirements requirements-dev; do \
+	  ../$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --no-annotate \
+	    --no-emit-index-url --python-version 3.11 $$kind.in -o $$kind.txt; done
+
+clean: ## remove results, logs and the workflow's memory, keep the virtual environment
+	rm -rf results logs .snakemake

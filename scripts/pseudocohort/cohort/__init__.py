@@ -1,0 +1,1 @@
+"""The real cohort: demo, import, dictionary, genetic maps, withdrawals, holdout."""

@@ -1,0 +1,116 @@
+"""The configuration: checked against the schema, filled with defaults, with errors that name the nearest key."""
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from pseudocohort.errors import InputError
+
+SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
+
+
+def load_schema() -> dict:
+    """The JSON schema of the configuration."""
+    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+
+
+def resolve(config: dict[str, Any]) -> dict[str, Any]:
+    """Check a configuration and return it with every default filled in.
+
+    Raises InputError for the first unknown key (naming the nearest valid one), missing key or bad value.
+    """
+    schema = load_schema()
+    errors = sorted(jsonschema.Draft202012Validator(schema).iter_errors(config), key=lambda e: list(map(str, e.path)))
+    if errors:
+        raise _input_error(errors[0])
+    resolved = _with_defaults(config, schema)
+    if resolved["weights"] == "pgs" and not resolved["scoring_files"]:
+        raise InputError(
+            "weights: pgs, but no scoring file is given",
+            where="config key scoring_files",
+            expected="at least one item and its file, as in {height: PGS001229.txt.gz}",
+            remedy="add the files, or set weights: draw",
+        )
+    return resolved
+
+
+def _with_defaults(config: dict, schema: dict) -> dict:
+    filled = dict(config)
+    for key, part in schema.get("properties", {}).items():
+        if key not in filled and "default" in part:
+            filled[key] = part["default"]
+        if isinstance(filled.get(key), dict) and "properties" in part and key != "sample_columns":
+            filled[key] = _with_defaults(filled[key], part)
+    return filled
+
+
+def _input_error(error: jsonschema.ValidationError) -> InputError:
+    place = ".".join(map(str, error.absolute_path))
+    if error.validator == "additionalProperties":
+        valid = list(error.schema.get("properties", {}))
+        unknown = next(key for key in error.instance if key not in valid)
+        near = difflib.get_close_matches(str(unknown), valid, n=1, cutoff=0.4)
+        name = f"{place}.{unknown}" if place else unknown
+        return InputError(
+            f"unknown configuration key `{name}`",
+            where=f"config key {name}",
+            expected="one of " + ", ".join(valid),
+            remedy=f"did you mean `{near[0]}`?" if near else "remove it; config/README.md lists every key",
+        )
+    return InputError(
+        f"bad configuration: {error.message}",
+        where=f"config key {place}" if place else "the configuration's top level",
+        expected=error.schema.get("description", "see config/README.md"),
+        remedy="config/README.md lists every key with its type and default",
+    )
+
+
+def check_files(config: dict) -> None:
+    """Raise InputError for the first input file that does not exist and is not made by the workflow itself."""
+    for key, pattern in input_paths(config):
+        for chrom in config["chromosomes"] if "{chrom}" in pattern else [""]:
+            path = pattern.replace("{chrom}", chrom)
+            if not path.startswith(("results/demo/", "results/planted/")) and not Path(path).exists():
+                raise InputError(
+                    f"input file not found: {path}",
+                    where=f"config key {key}",
+                    expected="a path that is absolute or relative to the working directory",
+                    remedy="correct the path; `{chrom}` stands for a chromosome of the key `chromosomes`",
+                )
+
+
+def input_paths(config: dict) -> list[tuple[str, str]]:
+    """Pairs (config key, path pattern) of all given input files but the dictionary, which may be drafted first."""
+    paths = [
+        (f"input.{key}", config["input"][key])
+        for key in ("genotypes", "samples", "phenotypes", "maps", "withdrawn")
+        if config["input"].get(key)
+    ]
+    paths += [(f"scoring_files.{item}", path) for item, path in config["scoring_files"].items()]
+    planted = config["planted"]
+    paths += [("planted.table", planted["table"])] if "table" in planted else []
+    return paths + [(f"planted.effects.{i}.score", e["score"]) for i, e in planted["effects"].items() if "score" in e]
+
+
+def key_table() -> str:
+    """The Markdown table of all keys in config/README.md, made from the schema."""
+    rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    return "\n".join(rows + _rows(load_schema(), "")) + "\n"
+
+
+def _rows(schema: dict, prefix: str) -> list[str]:
+    rows = []
+    for key, part in schema["properties"].items():
+        kind = part.get("type", " or ".join(map(str, part.get("enum", []))))
+        kind = " or ".join(kind) if isinstance(kind, list) else kind
+        required = key in schema.get("required", [])
+        default = "required" if required else f"`{yaml.safe_dump(part['default'], default_flow_style=True).split(chr(10))[0]}`" if "default" in part else ""
+        rows.append(f"| `{prefix}{key}` | {kind} | {default} | {part.get('description', '')} |")
+        if "properties" in part:
+            rows += _rows(part, f"{prefix}{key}.")
+        elif isinstance(part.get("additionalProperties"), dict) and "properties" in part["additionalProperties"]:
+            rows += _rows(part["additionalProperties"], f"{prefix}{key}.ITEM.")
+    return rows

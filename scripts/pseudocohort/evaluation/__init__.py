@@ -1,0 +1,1 @@
+"""Real against pseudo, beside the noise floor of two real halves."""

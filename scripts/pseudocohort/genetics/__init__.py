@@ -1,0 +1,1 @@
+"""Traits, association, effect weights and scores."""

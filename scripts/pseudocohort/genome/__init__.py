@@ -1,0 +1,1 @@
+"""Mendelian reproduction: pedigree, meiosis, mosaic, transmission."""

@@ -1,0 +1,149 @@
+"""Phased genotypes in plink2's .pgen, .pvar and .psam: reading in blocks of sites, writing in blocks.
+
+Every file of this project holds one chromosome, biallelic sites sorted by position, no missing call,
+every call phased. Males are stored on X as plink2 stores them: haploid a as a|a, dosage 0 or 2.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pgenlib
+
+from pseudocohort.errors import InputError
+from pseudocohort.files import atomic
+
+SITE_COLUMNS = ["chrom", "pos", "id", "ref", "alt"]
+
+
+class Genotypes:
+    """A .pgen triple opened for reading.
+
+    prefix: path without suffix.  people: keep only these row numbers of the .psam (sorted on reading,
+    as .pgen demands), or None for all.
+    Attributes: people (DataFrame of the .psam rows: person, sex), sites (DataFrame chrom pos id ref alt),
+    n_people, n_sites.
+    """
+
+    def __init__(self, prefix: str | Path, people: np.ndarray | None = None):
+        self.prefix = Path(prefix)
+        self.people = read_psam(f"{prefix}.psam")
+        self.sites = read_pvar(f"{prefix}.pvar")
+        keep = None if people is None else np.unique(np.asarray(people)).astype(np.uint32)
+        self._reader = pgenlib.PgenReader(str(f"{prefix}.pgen").encode(), len(self.people), sample_subset=keep)
+        if keep is not None:
+            self.people = self.people.iloc[keep].reset_index(drop=True)
+        if self._reader.get_variant_ct() != len(self.sites):
+            raise InputError(
+                f"{prefix}.pgen holds {self._reader.get_variant_ct()} sites and its .pvar {len(self.sites)}",
+                where=str(prefix), remedy="make the three files again with one plink2 call")
+        self.n_people, self.n_sites = len(self.people), len(self.sites)
+
+    def haplotypes(self, start: int, stop: int) -> np.ndarray:
+        """Alleles of the sites [start, stop): int8 (sites, 2 people), 0 REF, 1 ALT, -9 missing."""
+        block = np.empty((stop - start, 2 * self.n_people), dtype=np.int32)
+        self._reader.read_alleles_range(start, stop, block)
+        return block.astype(np.int8)
+
+    def dosages(self, start: int, stop: int) -> np.ndarray:
+        """ALT counts of the sites [start, stop): int8 (sites, people); males on X are 0 or 2."""
+        block = np.empty((stop - start, self.n_people), dtype=np.int8)
+        self._reader.read_range(start, stop, block)
+        return block
+
+    def blocks(self, sites: int = 4096) -> Iterator[tuple[int, int]]:
+        """Bounds (start, stop) of consecutive blocks of at most `sites` sites."""
+        for start in range(0, self.n_sites, sites):
+            yield start, min(start + sites, self.n_sites)
+
+    def close(self) -> None:
+        self._reader.close()
+
+    def __enter__(self) -> "Genotypes":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+
+def read_psam(path: str | Path) -> pd.DataFrame:
+    """People of a .psam or .fam-like file with header: columns person (str), sex (int8; 0 unknown, 1 male, 2 female)."""
+    table = pd.read_csv(path, sep="\t", dtype=str, comment=None, keep_default_na=False)
+    table.columns = [c.lstrip("#") for c in table.columns]
+    if "IID" not in table.columns:
+        raise InputError(f"{path} has no column IID", where=str(path), expected="a .psam header line #IID SEX or #FID IID SEX")
+    sex = table["SEX"] if "SEX" in table.columns else pd.Series(["0"] * len(table))
+    codes = sex.map({"1": 1, "2": 2, "M": 1, "F": 2, "m": 1, "f": 2}).fillna(0).astype("int8")
+    return pd.DataFrame({"person": table["IID"], "sex": codes})
+
+
+def read_pvar(path: str | Path) -> pd.DataFrame:
+    """Sites of a .pvar: columns chrom, pos (int64), id, ref, alt."""
+    skip = 0
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            if not line.startswith("##"):
+                break
+            skip += 1
+    table = pd.read_csv(path, sep="\t", skiprows=skip, dtype=str, keep_default_na=False, usecols=range(5))
+    table.columns = [c.lstrip("#").lower() for c in table.columns]
+    table["pos"] = table["pos"].astype("int64")
+    return table[SITE_COLUMNS]
+
+
+def write_psam(path: str | Path, person: np.ndarray, sex: np.ndarray) -> None:
+    """Write `#IID SEX`, sex as 1, 2 or NA."""
+    codes = np.array(["NA", "1", "2"])[np.asarray(sex, dtype=int)]
+    with atomic(path) as part:
+        pd.DataFrame({"#IID": person, "SEX": codes}).to_csv(part, sep="\t", index=False)
+
+
+def write_pvar(path: str | Path, sites: pd.DataFrame) -> None:
+    """Write `#CHROM POS ID REF ALT` and nothing else: no INFO of the input survives."""
+    with atomic(path) as part:
+        sites[SITE_COLUMNS].set_axis(["#CHROM", "POS", "ID", "REF", "ALT"], axis=1).to_csv(part, sep="\t", index=False)
+
+
+class GenotypeWriter:
+    """Write a .pgen in blocks of sites, then .pvar and .psam; the three appear whole or not at all.
+
+    person: ids (people,); sex: codes (people,); n_sites may be None when it is not known beforehand
+    (pgenlib then needs variant_ct_limit = maximum). Use as a context manager and call `append` with each
+    block and its sites.
+    """
+
+    def __init__(self, prefix: str | Path, person: np.ndarray, sex: np.ndarray, n_sites: int):
+        self.prefix, self.person, self.sex, self.n_sites = Path(prefix), person, sex, n_sites
+        self._sites: list[pd.DataFrame] = []
+        self._written = 0
+        self.prefix.parent.mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self) -> "GenotypeWriter":
+        self._context = atomic(f"{self.prefix}.pgen")
+        self._part = self._context.__enter__()
+        self._writer = pgenlib.PgenWriter(
+            str(self._part).encode(), len(self.person), variant_ct=self.n_sites,
+            nonref_flags=False, hardcall_phase_present=True)
+        return self
+
+    def append(self, haplotypes: np.ndarray, sites: pd.DataFrame) -> None:
+        """Append alleles (sites, 2 people) with 0 or 1, every call phased, and their rows chrom pos id ref alt."""
+        if haplotypes.shape != (len(sites), 2 * len(self.person)):
+            raise ValueError(f"block {haplotypes.shape} for {len(sites)} sites of {len(self.person)} people")
+        self._writer.append_alleles_batch(np.ascontiguousarray(haplotypes, dtype=np.int32), all_phased=True)
+        self._sites.append(sites)
+        self._written += len(sites)
+
+    def __exit__(self, kind, error, trace) -> None:
+        try:
+            if kind is None:
+                if self._written != self.n_sites:
+                    raise ValueError(f"{self._written} sites written, {self.n_sites} announced")
+                self._writer.close()
+                write_pvar(f"{self.prefix}.pvar", pd.concat(self._sites, ignore_index=True))
+                write_psam(f"{self.prefix}.psam", self.person, self.sex)
+        except BaseException as failure:
+            self._context.__exit__(type(failure), failure, failure.__traceback__)
+            raise
+        self._context.__exit__(kind, error, trace)

@@ -1,0 +1,1 @@
+"""The phenotype network (conditional VAE) and the independent-marginals baseline."""

@@ -1,0 +1,127 @@
+# Import: tables first, then genotypes by chromosome; nothing is computed before all of it is right.
+
+
+rule seed:
+    output:
+        "results/secret/seed",
+    params:
+        seed=config["seed"],
+        code=code("seed"),
+    log:
+        "logs/seed.log",
+    localrule: True
+    message:
+        "The one seed of this run"
+    script:
+        "../../scripts/seed.py"
+
+
+rule draft_dictionary:
+    input:
+        **given("phenotypes"),
+    output:
+        "results/dictionary_draft.tsv",
+    params:
+        phenotype_id=config["input"]["phenotype_id"],
+        code=code("draft_dictionary"),
+    log:
+        "logs/draft_dictionary.log",
+    localrule: True
+    message:
+        "A draft of the dictionary in {output}: check the rows whose note says `check`, then name the file in input.dictionary"
+    script:
+        "../../scripts/draft_dictionary.py"
+
+
+rule import_tables:
+    input:
+        unpack(lambda wildcards: given("genotypes", "samples", "phenotypes", "maps", "withdrawn")),
+        dictionary=dictionary_file,
+        scores=list(config["scoring_files"].values()),
+        seed="results/secret/seed",
+    output:
+        people="results/real/people.parquet",
+        phenotypes="results/real/phenotypes.parquet",
+        dictionary="results/real/dictionary.tsv",
+        report="results/real/import/tables.json",
+    params:
+        source=config["input"]["genotypes"],
+        maps=config["input"]["maps"],
+        sample_columns=config["input"]["sample_columns"],
+        phenotype_id=config["input"]["phenotype_id"],
+        chromosomes=CHROMOSOMES,
+        build=config["build"],
+        unmatched=config["unmatched"],
+        holdout=config["holdout"],
+        scoring_files=config["scoring_files"],
+        code=code("import_tables"),
+    log:
+        "logs/import_tables.log",
+    resources:
+        mem_mb=memory(1500, 10),
+        runtime=minutes(10),
+    message:
+        "Check all inputs; import people, items and dictionary; draw the holdout by family"
+    script:
+        "../../scripts/import_tables.py"
+
+
+rule import_chromosome:
+    input:
+        genotypes=lambda wildcards: of_chromosome("genotypes", wildcards.chrom),
+        map=lambda wildcards: of_chromosome("maps", wildcards.chrom),
+        people="results/real/people.parquet",
+    output:
+        multiext("results/real/genotypes/chr{chrom}", pgen=".pgen", pvar=".pvar", psam=".psam"),
+        map="results/real/maps/chr{chrom}.tsv",
+        report="results/real/import/chr{chrom}.json",
+    params:
+        build=config["build"],
+        unphased=config["unphased"],
+        missing=config["missing"],
+        multiallelic=config["multiallelic"],
+        male_x_heterozygous=config["male_x_heterozygous"],
+        code=code("import_chromosome"),
+    log:
+        "logs/import_chromosome/chr{chrom}.log",
+    benchmark:
+        "logs/benchmarks/import_chromosome/chr{chrom}.tsv"
+    resources:
+        mem_mb=memory(1500),
+        runtime=minutes(15, 0.2),
+    message:
+        "Import genotypes of chromosome {wildcards.chrom}"
+    script:
+        "../../scripts/import_chromosome.py"
+
+
+rule import_report:
+    input:
+        tables="results/real/import/tables.json",
+        chromosomes=expand("results/real/import/chr{chrom}.json", chrom=CHROMOSOMES),
+    output:
+        "results/real/import_report.json",
+    params:
+        code=code("import_report"),
+    log:
+        "logs/import_report.log",
+    localrule: True
+    message:
+        "Import report: people, sites, what was dropped and why"
+    script:
+        "../../scripts/import_report.py"
+
+
+rule run_config:
+    output:
+        "results/run_config.yaml",
+    params:
+        config=config,
+        code=code("run_config"),
+    log:
+        "logs/run_config.log",
+    localrule: True
+    message:
+        "The resolved configuration and the versions"
+    script:
+        "../../scripts/run_config.py"

@@ -1,0 +1,100 @@
+"""Everything that is not a rule: paths, resources, digests of code, the checked configuration."""
+
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+SCRIPTS = Path(workflow.basedir).parent / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from pseudocohort import config as configuration  # noqa: E402
+from pseudocohort.closure import code_digest  # noqa: E402
+from pseudocohort.errors import InputError  # noqa: E402
+
+SUFFIXES = ["pgen", "pvar", "psam"]
+CHROMOSOMES = [str(chrom) for chrom in config["chromosomes"]] if "chromosomes" in config else []
+GENOTYPES = "results/{cohort}/genotypes/chr{chrom}.{suffix}"
+
+
+def resolve_config(given):
+    """The configuration with defaults; a mistake ends Snakemake with one clear message."""
+    try:
+        resolved = configuration.resolve(given)
+        configuration.check_files(resolved)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    return resolved
+
+
+def code(rule):
+    """Digest of the library files that scripts/RULE.py uses: what changed there is run again."""
+    return code_digest(SCRIPTS / f"{rule}.py")
+
+
+def dictionary_file(wildcards):
+    """The dictionary; only a run that needs it complains that it is missing."""
+    path = config["input"]["dictionary"]
+    if not Path(path).exists() and not path.startswith(("results/demo/", "results/planted/")):
+        raise WorkflowError(
+            f"dictionary not found: {path}\n  where:    config key input.dictionary\n"
+            "  remedy:   correct the path, or draft one from the phenotype table: "
+            "snakemake --cores 1 draft_dictionary"
+        )
+    return path
+
+
+def given(*keys):
+    """The paths under `input` that are given, by key, for all chromosomes."""
+    paths = {}
+    for key in keys:
+        if config["input"].get(key):
+            paths[key] = sorted({of_chromosome(key, chrom) for chrom in CHROMOSOMES})
+            paths[key] = paths[key] if "{chrom}" in config["input"][key] else paths[key][0]
+    return paths
+
+
+def of_chromosome(key, chrom):
+    """The path under `input.KEY` of one chromosome."""
+    return config["input"][key].replace("{chrom}", chrom)
+
+
+def genotypes(cohort, chromosomes=None):
+    """All .pgen, .pvar and .psam files of a cohort."""
+    return expand(GENOTYPES, cohort=cohort, chrom=chromosomes or CHROMOSOMES, suffix=SUFFIXES)
+
+
+def people_of(cohort):
+    """Where the genotypes of the people of an association lie: the holdout is part of the real cohort."""
+    return "synthetic" if cohort == "synthetic" else "real"
+
+
+def memory(base_mb, per_input_mb=0.0, per_thousand_people=0.0):
+    """mem_mb from the size of the input, the number of pseudo people and the attempt."""
+    thousands = (config.get("people") or 10_000) / 1000
+    return lambda wildcards, input, attempt: int(
+        attempt * (base_mb + per_input_mb * input.size_mb + per_thousand_people * thousands)
+    )
+
+
+def minutes(base, per_input_mb=0.0, per_thousand_people=0.0):
+    """runtime in minutes, in the same way."""
+    return memory(base, per_input_mb, per_thousand_people)
+
+
+def unless_kept(path):
+    """Secret files are temporary unless the configuration keeps them."""
+    return path if config["keep_mosaic"] else temp(path)
+
+
+def tell_results(config):
+    """Name the results at the end of a complete run."""
+    if Path("results/report.html").exists():
+        print(
+            "\nThe report:        results/report.html\n"
+            "The pseudo cohort: results/synthetic/genotypes/chr{"
+            + ",".join(config["chromosomes"])
+            + "}.pgen (.pvar, .psam)\n"
+            "                   results/synthetic/phenotypes.tsv.gz (and .parquet)\n"
+            "                   results/synthetic/scores.parquet"
+        )

@@ -1,0 +1,84 @@
+# Effect weights, scores and association, alike for real and pseudo people.
+
+
+rule weights:
+    input:
+        genotypes("real"),
+        people="results/real/people.parquet",
+        phenotypes="results/real/phenotypes.parquet",
+        dictionary="results/real/dictionary.tsv",
+        report="results/real/import_report.json",
+        scores=list(config["scoring_files"].values()),
+        seed="results/secret/seed",
+    output:
+        weights=directory("results/weights"),
+        report="results/evaluation/weights.json",
+    params:
+        chromosomes=CHROMOSOMES,
+        build=config["build"],
+        method=config["weights"],
+        scoring_files=config["scoring_files"],
+        minimum_overlap=config["minimum_overlap"],
+        code=code("weights"),
+    log:
+        "logs/weights.log",
+    benchmark:
+        "logs/benchmarks/weights.tsv"
+    threads: 2
+    resources:
+        mem_mb=memory(3000, 20),
+        runtime=minutes(30, 1),
+    message:
+        "Effect weights of every trait ({params.method})"
+    script:
+        "../../scripts/weights.py"
+
+
+rule scores:
+    input:
+        lambda wildcards: genotypes(wildcards.cohort),
+        weights="results/weights",
+    output:
+        "results/{cohort}/scores.parquet",
+    wildcard_constraints:
+        cohort="real|synthetic",
+    params:
+        chromosomes=CHROMOSOMES,
+        code=code("scores"),
+    log:
+        "logs/scores/{cohort}.log",
+    benchmark:
+        "logs/benchmarks/scores/{cohort}.tsv"
+    resources:
+        mem_mb=memory(1500, 2),
+        runtime=minutes(10, 0.2),
+    message:
+        "Scores of the {wildcards.cohort} people"
+    script:
+        "../../scripts/scores.py"
+
+
+rule association:
+    input:
+        lambda wildcards: genotypes(people_of(wildcards.cohort)),
+        people="results/real/people.parquet",
+        phenotypes=lambda wildcards: f"results/{people_of(wildcards.cohort)}/phenotypes.parquet",
+        dictionary="results/real/dictionary.tsv",
+        report="results/real/import_report.json",
+    output:
+        directory("results/association/{cohort}"),
+    params:
+        chromosomes=CHROMOSOMES,
+        minimum_minor_allele_count=config["association"]["minimum_minor_allele_count"],
+        code=code("association"),
+    log:
+        "logs/association/{cohort}.log",
+    benchmark:
+        "logs/benchmarks/association/{cohort}.tsv"
+    resources:
+        mem_mb=memory(3000, 5),
+        runtime=minutes(30, 1),
+    message:
+        "Association of all traits in the {wildcards.cohort} people"
+    script:
+        "../../scripts/association.py"

@@ -1,0 +1,74 @@
+# Mendelian reproduction: one pedigree for all chromosomes, then chromosome by chromosome.
+
+
+rule pedigree:
+    input:
+        people="results/real/people.parquet",
+        report="results/real/import_report.json",
+        seed="results/secret/seed",
+    output:
+        unless_kept("results/pedigree.npz"),
+    params:
+        people=config["people"],
+        generations=config["generations"],
+        mating=config["mating"],
+        x_requested="X" in CHROMOSOMES,
+        code=code("pedigree"),
+    log:
+        "logs/pedigree.log",
+    resources:
+        mem_mb=memory(800, per_thousand_people=40),
+        runtime=minutes(10),
+    message:
+        "Pedigree: {params.generations} generations, {params.mating} mating"
+    script:
+        "../../scripts/pedigree.py"
+
+
+rule mosaic:
+    input:
+        pedigree="results/pedigree.npz",
+        map="results/real/maps/chr{chrom}.tsv",
+        seed="results/secret/seed",
+    output:
+        unless_kept("results/mosaic/chr{chrom}.npz"),
+    params:
+        device=config["device"],
+        code=code("mosaic"),
+    log:
+        "logs/mosaic/chr{chrom}.log",
+    benchmark:
+        "logs/benchmarks/mosaic/chr{chrom}.tsv"
+    resources:
+        mem_mb=memory(800, per_thousand_people=20),
+        runtime=minutes(10, per_thousand_people=0.2),
+    message:
+        "Mosaic of founder segments on chromosome {wildcards.chrom}"
+    script:
+        "../../scripts/mosaic.py"
+
+
+rule transmission:
+    input:
+        multiext("results/real/genotypes/chr{chrom}", pgen=".pgen", pvar=".pvar", psam=".psam"),
+        map="results/real/maps/chr{chrom}.tsv",
+        people="results/real/people.parquet",
+        pedigree="results/pedigree.npz",
+        mosaic="results/mosaic/chr{chrom}.npz",
+        seed="results/secret/seed",
+    output:
+        multiext("results/synthetic/genotypes/chr{chrom}", pgen=".pgen", pvar=".pvar", psam=".psam"),
+    params:
+        block_sites=config["block_sites"],
+        code=code("transmission"),
+    log:
+        "logs/transmission/chr{chrom}.log",
+    benchmark:
+        "logs/benchmarks/transmission/chr{chrom}.tsv"
+    resources:
+        mem_mb=memory(800, per_thousand_people=60),
+        runtime=minutes(15, 0.2),
+    message:
+        "Pseudo genotypes of chromosome {wildcards.chrom}"
+    script:
+        "../../scripts/transmission.py"

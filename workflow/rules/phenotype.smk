@@ -1,0 +1,56 @@
+# The phenotype network, the pseudo phenotypes and the baseline.
+
+
+rule network:
+    input:
+        people="results/real/people.parquet",
+        phenotypes="results/real/phenotypes.parquet",
+        dictionary="results/real/dictionary.tsv",
+        scores="results/real/scores.parquet",
+        seed="results/secret/seed",
+    output:
+        directory("results/model"),
+    params:
+        network=config["network"],
+        code=code("network"),
+    log:
+        "logs/network.log",
+    benchmark:
+        "logs/benchmarks/network.tsv"
+    threads: 2
+    resources:
+        mem_mb=memory(3000, 20),
+        runtime=minutes(60, 10),
+    message:
+        "Train the phenotype network (progress in {log})"
+    script:
+        "../../scripts/network.py"
+
+
+rule phenotypes:
+    input:
+        model="results/model",
+        scores="results/synthetic/scores.parquet",
+        genotypes=expand(GENOTYPES, cohort="synthetic", chrom=CHROMOSOMES[0], suffix="psam"),
+        pedigree="results/pedigree.npz",
+        real="results/real/phenotypes.parquet",
+        people="results/real/people.parquet",
+        dictionary="results/real/dictionary.tsv",
+        seed="results/secret/seed",
+    output:
+        tsv="results/synthetic/phenotypes.tsv.gz",
+        parquet="results/synthetic/phenotypes.parquet",
+        baseline="results/synthetic/baseline.parquet",
+    params:
+        code=code("phenotypes"),
+    log:
+        "logs/phenotypes.log",
+    benchmark:
+        "logs/benchmarks/phenotypes.tsv"
+    resources:
+        mem_mb=memory(3000, 20, 50),
+        runtime=minutes(15, 1, 1),
+    message:
+        "Pseudo phenotypes from the pseudo genomes' scores"
+    script:
+        "../../scripts/phenotypes.py"
