@@ -1,11 +1,11 @@
-"""Write the resolved configuration and the versions; a seed drawn from entropy is not in it."""
+"""Write the resolved configuration and the versions, without seed and without paths of this machine."""
 
 import yaml
 
 from pseudocohort.files import atomic
 from pseudocohort.job import logged
-from pseudocohort.provenance import versions
+from pseudocohort.provenance import shareable, versions
 
 with logged(snakemake.log[0]), atomic(snakemake.output[0]) as part:
-    text = yaml.safe_dump({"config": snakemake.params.config, "versions": versions()}, sort_keys=False)
-    part.write_text(text, encoding="utf-8")
+    text = {"config": shareable(snakemake.params.config), "versions": versions()}
+    part.write_text(yaml.safe_dump(text, sort_keys=False), encoding="utf-8")

@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, and digests of files and code."""
 
+import gzip
 import hashlib
 import os
 import shutil
@@ -51,3 +52,14 @@ def digest(paths: list[str | Path]) -> str:
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             total.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
     return total.hexdigest()[:16]
+
+
+def read_seed(path: str | Path) -> int:
+    """The run's seed from its secret file."""
+    return int(Path(path).read_text())
+
+
+def write_tsv_gz(path: str | Path, table) -> None:
+    """Write a DataFrame as gzipped TSV, missing values empty, with the same bytes at every time of day."""
+    with atomic(path) as part, part.open("wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as file:
+        file.write(table.to_csv(sep="\t", index=False).encode("utf-8"))

@@ -4,6 +4,8 @@ Every file of this project holds one chromosome, biallelic sites sorted by posit
 every call phased. Males are stored on X as plink2 stores them: haploid a as a|a, dosage 0 or 2.
 """
 
+import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,6 +47,10 @@ class Genotypes:
         block = np.empty((stop - start, 2 * self.n_people), dtype=np.int32)
         self._reader.read_alleles_range(start, stop, block)
         return block.astype(np.int8)
+
+    def haplotypes_into(self, start: int, stop: int, block: np.ndarray) -> None:
+        """`haplotypes` into an int32 C-ordered buffer (stop - start, 2 people), pgenlib's own layout: no copy."""
+        self._reader.read_alleles_range(start, stop, block)
 
     def dosages(self, start: int, stop: int) -> np.ndarray:
         """ALT counts of the sites [start, stop): int8 (sites, people); males on X are 0 or 2."""
@@ -108,12 +114,12 @@ def write_pvar(path: str | Path, sites: pd.DataFrame) -> None:
 class GenotypeWriter:
     """Write a .pgen in blocks of sites, then .pvar and .psam; the three appear whole or not at all.
 
-    person: ids (people,); sex: codes (people,); n_sites may be None when it is not known beforehand
-    (pgenlib then needs variant_ct_limit = maximum). Use as a context manager and call `append` with each
-    block and its sites.
+    person: ids (people,); sex: codes (people,); n_sites: None when it is not known beforehand (.pgen wants it
+    first, so the blocks then wait, packed and compressed, in a nameless temporary file beside the target).
+    Use as a context manager and call `append` with each block and its sites.
     """
 
-    def __init__(self, prefix: str | Path, person: np.ndarray, sex: np.ndarray, n_sites: int):
+    def __init__(self, prefix: str | Path, person: np.ndarray, sex: np.ndarray, n_sites: int | None):
         self.prefix, self.person, self.sex, self.n_sites = Path(prefix), person, sex, n_sites
         self._sites: list[pd.DataFrame] = []
         self._written = 0
@@ -122,23 +128,43 @@ class GenotypeWriter:
     def __enter__(self) -> "GenotypeWriter":
         self._context = atomic(f"{self.prefix}.pgen")
         self._part = self._context.__enter__()
-        self._writer = pgenlib.PgenWriter(
-            str(self._part).encode(), len(self.person), variant_ct=self.n_sites,
-            nonref_flags=False, hardcall_phase_present=True)
+        if self.n_sites is None:
+            self._spool, self._blocks = tempfile.TemporaryFile(dir=self.prefix.parent), []
+        else:
+            self._writer = self._open(self.n_sites)
         return self
+
+    def _open(self, n_sites: int) -> pgenlib.PgenWriter:
+        return pgenlib.PgenWriter(str(self._part).encode(), len(self.person), variant_ct=n_sites,
+                                  nonref_flags=False, hardcall_phase_present=True)
 
     def append(self, haplotypes: np.ndarray, sites: pd.DataFrame) -> None:
         """Append alleles (sites, 2 people) with 0 or 1, every call phased, and their rows chrom pos id ref alt."""
         if haplotypes.shape != (len(sites), 2 * len(self.person)):
             raise ValueError(f"block {haplotypes.shape} for {len(sites)} sites of {len(self.person)} people")
-        self._writer.append_alleles_batch(np.ascontiguousarray(haplotypes, dtype=np.int32), all_phased=True)
+        if self.n_sites is None:
+            packed = zlib.compress(np.packbits(haplotypes != 0, axis=1), 1)
+            self._blocks.append((len(sites), self._spool.write(packed)))
+        else:
+            self._writer.append_alleles_batch(np.ascontiguousarray(haplotypes, dtype=np.int32), all_phased=True)
         self._sites.append(sites)
         self._written += len(sites)
+
+    def _write_spool(self) -> None:
+        """Open the .pgen now that the number of sites is known, and write the waiting blocks."""
+        self._writer = self._open(self._written)
+        self._spool.seek(0)
+        for rows, size in self._blocks:
+            bits = np.frombuffer(zlib.decompress(self._spool.read(size)), dtype=np.uint8).reshape(rows, -1)
+            block = np.unpackbits(bits, axis=1, count=2 * len(self.person))
+            self._writer.append_alleles_batch(block.astype(np.int32), all_phased=True)
 
     def __exit__(self, kind, error, trace) -> None:
         try:
             if kind is None:
-                if self._written != self.n_sites:
+                if self.n_sites is None and self._written:
+                    self._write_spool()
+                elif self._written != self.n_sites:
                     raise ValueError(f"{self._written} sites written, {self.n_sites} announced")
                 self._writer.close()
                 write_pvar(f"{self.prefix}.pvar", pd.concat(self._sites, ignore_index=True))
@@ -146,4 +172,7 @@ class GenotypeWriter:
         except BaseException as failure:
             self._context.__exit__(type(failure), failure, failure.__traceback__)
             raise
+        finally:
+            if self.n_sites is None:
+                self._spool.close()
         self._context.__exit__(kind, error, trace)

@@ -45,8 +45,8 @@ rule import_tables:
         dictionary="results/real/dictionary.tsv",
         report="results/real/import/tables.json",
     params:
-        source=config["input"]["genotypes"],
-        maps=config["input"]["maps"],
+        source=lambda wildcards: config["input"]["genotypes"],
+        maps=lambda wildcards: config["input"]["maps"],
         sample_columns=config["input"]["sample_columns"],
         phenotype_id=config["input"]["phenotype_id"],
         chromosomes=CHROMOSOMES,
@@ -116,7 +116,7 @@ rule run_config:
     output:
         "results/run_config.yaml",
     params:
-        config=config,
+        config=lambda wildcards: config,
         code=code("run_config"),
     log:
         "logs/run_config.log",

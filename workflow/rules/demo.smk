@@ -77,7 +77,7 @@ rule planted:
         build=config["build"],
         chromosomes=CHROMOSOMES,
         sample_columns=config["input"]["sample_columns"],
-        source=config["input"]["genotypes"],
+        source=lambda wildcards: config["input"]["genotypes"],
         code=code("planted"),
     log:
         "logs/planted.log",

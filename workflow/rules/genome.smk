@@ -7,12 +7,12 @@ rule pedigree:
         report="results/real/import_report.json",
         seed="results/secret/seed",
     output:
-        unless_kept("results/pedigree.npz"),
+        pedigree=unless_kept("results/pedigree.npz"),
+        people="results/synthetic/people.parquet",
     params:
         people=config["people"],
         generations=config["generations"],
         mating=config["mating"],
-        x_requested="X" in CHROMOSOMES,
         code=code("pedigree"),
     log:
         "logs/pedigree.log",
@@ -53,13 +53,15 @@ rule transmission:
         multiext("results/real/genotypes/chr{chrom}", pgen=".pgen", pvar=".pvar", psam=".psam"),
         map="results/real/maps/chr{chrom}.tsv",
         people="results/real/people.parquet",
-        pedigree="results/pedigree.npz",
+        # The pedigree is temporary: making it again for one chromosome must not make the others stale.
+        pseudo=ancient("results/synthetic/people.parquet"),
         mosaic="results/mosaic/chr{chrom}.npz",
         seed="results/secret/seed",
     output:
         multiext("results/synthetic/genotypes/chr{chrom}", pgen=".pgen", pvar=".pvar", psam=".psam"),
     params:
         block_sites=config["block_sites"],
+        recipe=[config["people"], config["generations"], config["mating"]],
         code=code("transmission"),
     log:
         "logs/transmission/chr{chrom}.log",

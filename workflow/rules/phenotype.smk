@@ -31,8 +31,7 @@ rule phenotypes:
     input:
         model="results/model",
         scores="results/synthetic/scores.parquet",
-        genotypes=expand(GENOTYPES, cohort="synthetic", chrom=CHROMOSOMES[0], suffix="psam"),
-        pedigree="results/pedigree.npz",
+        pseudo=ancient("results/synthetic/people.parquet"),
         real="results/real/phenotypes.parquet",
         people="results/real/people.parquet",
         dictionary="results/real/dictionary.tsv",

@@ -1,0 +1,36 @@
+"""Check every input, then write the people, their items, the dictionary and the report of counts."""
+
+import json
+
+from pseudocohort.cohort.dictionary import write_dictionary
+from pseudocohort.cohort.importing import check_genotypes, check_maps, check_score, import_tables
+from pseudocohort.files import atomic, read_seed
+from pseudocohort.genetics.pgs_catalog import read_scoring_file
+from pseudocohort.job import logged
+
+p = snakemake.params
+with logged(snakemake.log[0]):
+    ids = check_genotypes(p.source, p.chromosomes, p.build)
+    check_maps(p.maps, p.chromosomes)
+    people, phenotypes, dictionary, report = import_tables(
+        ids,
+        snakemake.input.get("samples"),
+        p.sample_columns,
+        snakemake.input.phenotypes,
+        p.phenotype_id,
+        snakemake.input.dictionary,
+        snakemake.input.get("withdrawn"),
+        unmatched=p.unmatched,
+        holdout=p.holdout,
+        seed=read_seed(snakemake.input.seed),
+        x_requested="X" in p.chromosomes,
+    )
+    for item, path in p.scoring_files.items():
+        check_score(item, dictionary)
+        read_scoring_file(path, p.build)
+    for table, path in ((people, snakemake.output.people), (phenotypes, snakemake.output.phenotypes)):
+        with atomic(path) as part:
+            table.to_parquet(part, index=False)
+    write_dictionary(snakemake.output.dictionary, dictionary)
+    with atomic(snakemake.output.report) as part:
+        part.write_text(json.dumps(report, indent=1), encoding="utf-8")

@@ -1,0 +1,186 @@
+"""The phenotype table, checked against the dictionary and brought into the order of the people."""
+
+import logging
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from pseudocohort.cohort.dictionary import NUMERIC, Dictionary, Item, structurally_missing
+from pseudocohort.cohort.people import match_people
+from pseudocohort.cohort.tables import blank, canonical, lines, nearest, read_table, require_columns
+from pseudocohort.errors import InputError
+
+log = logging.getLogger("pseudocohort")
+
+_ID_COLUMNS = ("person", "iid", "sample", "sample_id", "id")
+
+
+class _Source(NamedTuple):
+    """Text cells of the people who stay; the index holds lines of the file."""
+
+    path: Path
+    table: pd.DataFrame
+
+
+def import_phenotypes(path: str | Path, dictionary: Dictionary, people: pd.DataFrame, id_column: str | None = None,
+                      unmatched: str = "error", withdrawn: set[str] | frozenset[str] = frozenset()
+                      ) -> tuple[pd.DataFrame, dict]:
+    """Values of all items for all people, and a report of counts.
+
+    path: CSV, TSV or Parquet.  people: the people table (person, sex), whose order the result has.
+    id_column: the column of the ids (default person, IID, sample or id, else the first).  unmatched: `error`, or
+    `drop`: rows of people outside the cohort are dropped, people without a row have no values.
+    withdrawn: ids whose rows are dropped and counted.
+
+    Returns person, the age if the dictionary has one, then the items in the dictionary's order: continuous and
+    count float64 with NaN, the others str category codes with NaN. Values below a detection limit, and cells such
+    as <0.1, become the limit. A value where asked_if says that it was not asked is removed and counted.
+    InputError, with item, lines and counts but no value: an item that is no column, text in a numeric item, a
+    value outside limits or categories, an item without any value, ids doubled or unmatched.
+    """
+    path = Path(path)
+    table = read_table(path)
+    column = _id_column(table, id_column, path)
+    table, report = _rows_of(table, column, people, unmatched, set(withdrawn), path)
+    _check_columns(table, dictionary, path)
+    source = _Source(path, table)
+    wanted = ([dictionary.age] if dictionary.age else []) + list(dictionary.items)
+    values = {item.name: _values(item, source) for item in wanted}
+    own = pd.Index(table[column]).get_indexer(people["person"])
+    frame = pd.DataFrame({item.name: _aligned(values[item.name], own, item) for item in wanted})
+    removed = _remove_not_asked(frame, dictionary, people["sex"].to_numpy(), path)
+    for item in wanted:
+        if frame[item.name].notna().sum() == 0:
+            raise InputError(f"item {item.name} has no value", where=f"{path}, column {item.name}",
+                             expected="a value for some people of the cohort", remedy="set its role to ignore")
+    frame.insert(0, "person", people["person"].to_numpy())
+    if frame["person"].isin(withdrawn).any():
+        raise ValueError("the people table holds withdrawn people")
+    return frame, report | _item_report(frame, wanted, removed)
+
+
+def read_items(path: str | Path, id_column: str | None = None) -> pd.DataFrame:
+    """The text cells of a phenotype table without its column of ids, for drafting a dictionary."""
+    table = read_table(path)
+    return table.drop(columns=_id_column(table, id_column, Path(path)))
+
+
+def _id_column(table: pd.DataFrame, id_column: str | None, path: Path) -> str:
+    if id_column:
+        require_columns(table, [id_column], path, "id column of the phenotypes")
+        return id_column
+    folded = {name.casefold(): name for name in reversed(table.columns)}
+    return next((folded[name] for name in _ID_COLUMNS if name in folded), table.columns[0])
+
+
+def _rows_of(table: pd.DataFrame, column: str, people: pd.DataFrame, unmatched: str, withdrawn: set[str], path: Path
+             ) -> tuple[pd.DataFrame, dict]:
+    """Rows of the people of the cohort, and counts of the others."""
+    ids = table[column]
+    doubled, empty = ids.duplicated().to_numpy(), blank(ids)
+    if empty.any():
+        raise InputError(f"{int(empty.sum())} rows have no person id",
+                         where=f"{path}, {lines(table, empty)}, column {column}", expected="an id in every row")
+    if doubled.any():
+        raise InputError(f"{int(doubled.sum())} person ids stand more than once",
+                         where=f"{path}, {lines(table, doubled)}, column {column}", expected="one row a person")
+    only = match_people(people["person"], ids, withdrawn, "phenotype table", unmatched, "cohort")
+    gone = ids.isin(withdrawn).to_numpy()
+    report = {"rows": len(table), "rows_of_withdrawn": int(gone.sum()),
+              "rows_outside_the_cohort": only["only_in_table"], "people_without_row": only["only_in_cohort"]}
+    return table[ids.isin(people["person"]).to_numpy() & ~gone], report
+
+
+def _check_columns(table: pd.DataFrame, dictionary: Dictionary, path: Path) -> None:
+    for name in (*([dictionary.age.name] if dictionary.age else []), *dictionary.names):
+        if name not in table.columns:
+            close = nearest(name, table.columns)
+            raise InputError(f"dictionary item {name} is not in the phenotype table"
+                             + (f"; the nearest column is {close!r}" if close else ""), where=path,
+                             expected="a column for every item",
+                             remedy="correct the name, or set the item's role to ignore")
+
+
+def _values(item: Item, source: _Source) -> pd.Series:
+    cells = source.table[item.name]
+    return _numeric(item, cells, source) if item.type in NUMERIC else _coded(item, cells, source)
+
+
+def _numeric(item: Item, cells: pd.Series, source: _Source) -> pd.Series:
+    """float64 with NaN, checked; at the detection limit where below it."""
+    known = ~blank(cells)
+    below = known & cells.str.startswith("<").to_numpy(dtype=bool)
+    digits = cells.str.replace(r"^<\s*=?\s*", "", regex=True)
+    values = pd.to_numeric(digits.where(known), errors="coerce").astype("float64")
+    text = known & ~np.isfinite(values.to_numpy())
+    expected = "numbers with a decimal point, or empty, NA, NaN, N/A, null or . for missing"
+    _refuse(text, item, "cells that are not numbers", expected, source, "correct the cells, or the item's type")
+    limit = item.detection_limit
+    if limit is None:
+        _refuse(below, item, "cells below a limit (<)", expected, source, "give the item a detection_limit")
+    else:
+        _refuse(below & (values > limit).to_numpy(), item, "cells below a limit (<) above the detection_limit",
+                f"< {limit:g}", source, "raise the detection_limit to the largest limit of the table")
+    plain = known & ~below
+    if item.minimum is not None:
+        _refuse(plain & (values < item.minimum).to_numpy(), item, "values below the minimum",
+                f"at least {item.minimum:g}", source)
+    if item.maximum is not None:
+        _refuse(plain & (values > item.maximum).to_numpy(), item, "values above the maximum",
+                f"at most {item.maximum:g}", source)
+    if item.type == "count":
+        _refuse(plain & ((values < 0) | (values % 1 != 0)).to_numpy(), item, "values that are no counts",
+                "whole numbers from 0", source, "correct the cells, or set the type to continuous")
+    return values if limit is None else values.mask(pd.Series(below, cells.index) | (values < limit), limit)
+
+
+def _coded(item: Item, cells: pd.Series, source: _Source) -> pd.Series:
+    """Category codes as str with NaN. A declared code that reads like missing, such as NA, is a code."""
+    codes = canonical(cells)
+    member = codes.isin(item.categories).to_numpy(dtype=bool)
+    _refuse(~member & ~blank(cells), item, "values outside its categories", ", ".join(item.categories), source,
+            "correct the cells, or add the category to the dictionary")
+    return codes.where(member)
+
+
+def _refuse(wrong: np.ndarray, item: Item, what: str, expected: str, source: _Source,
+            remedy: str = "correct the cells or the dictionary") -> None:
+    if wrong.any():
+        raise InputError(f"item {item.name}: {int(wrong.sum())} {what}",
+                         where=f"{source.path}, {lines(source.table, wrong)}, column {item.name}", expected=expected,
+                         remedy=remedy)
+
+
+def _aligned(values: pd.Series, own: np.ndarray, item: Item) -> pd.Series:
+    """Values in the order of the people; own: row of each person, -1 where there is none."""
+    dtype = "float64" if item.type in NUMERIC else "str"
+    if len(values) == 0:
+        return pd.Series(np.full(len(own), np.nan), dtype="float64").astype(dtype)
+    return values.reset_index(drop=True).iloc[own].reset_index(drop=True).mask(own < 0).astype(dtype)
+
+
+def _remove_not_asked(frame: pd.DataFrame, dictionary: Dictionary, sex: np.ndarray, path: Path) -> dict[str, int]:
+    """Set values to missing, in place, where the rules say that the item was not asked; counts by item."""
+    wrong = structurally_missing(dictionary, frame, sex) & frame[list(dictionary.names)].notna().to_numpy()
+    counts = {name: int(n) for name, n in zip(dictionary.names, wrong.sum(axis=0), strict=True) if n}
+    for i, name in enumerate(dictionary.names):
+        if name in counts:
+            frame[name] = frame[name].mask(wrong[:, i])
+            log.warning("%s: item %s has %d values where its asked_if says not asked; they are taken as missing",
+                        path.name, name, counts[name])
+    return counts
+
+
+def _item_report(frame: pd.DataFrame, wanted: list[Item], removed: dict[str, int]) -> dict:
+    """Counts by item; an item with one value only is named, because nothing can be learnt from it."""
+    constant = [item.name for item in wanted if frame[item.name].nunique() == 1]
+    if constant:
+        log.warning("items with one value only: %s", ", ".join(constant))
+    return {
+        "missing": {item.name: int(frame[item.name].isna().sum()) for item in wanted},
+        "at_detection_limit": {item.name: int((frame[item.name] == item.detection_limit).sum())
+                               for item in wanted if item.detection_limit is not None},
+        "removed_not_asked": removed, "constant": constant,
+    }

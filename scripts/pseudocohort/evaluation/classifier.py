@@ -1,0 +1,70 @@
+"""Classifier two-sample test: can gradient boosting tell pseudo rows from real ones?"""
+
+import numpy as np
+
+from pseudocohort.evaluation.metrics import metric
+from pseudocohort.evaluation.tables import Setting, Table
+
+PEOPLE = 2000  # a side at most
+
+
+def classifier_metrics(setting: Setting, real: Table, pseudo: Table, naive: Table) -> list[dict]:
+    """AUC of pseudo rows against the holdout, beside train rows against the holdout and the baseline."""
+    held, train = np.flatnonzero(~setting.train), np.flatnonzero(setting.train)
+    n = min(len(held), len(train), len(pseudo.values), len(naive.values), PEOPLE)
+    if n < 40:
+        return []
+
+    def features(table: Table, rows: np.ndarray) -> np.ndarray:
+        return np.column_stack([table.values, table.conditions])[setting.rng.permutation(rows)[:n]]
+
+    reference = features(real, held)
+    result, floor, base = (
+        two_sample_auc(reference, features(table, rows), setting.rng)
+        for table, rows in (
+            (pseudo, np.arange(len(pseudo.values))),
+            (real, train),
+            (naive, np.arange(len(naive.values))),
+        )
+    )
+    return [
+        metric(
+            "items",
+            "how well a classifier tells pseudo from real rows (AUC)",
+            result[0],
+            floor=floor[0],
+            interval=result[1],
+            goal="≤ 0.60",
+            within=bool(result[0] <= 0.60),
+            baseline=base[0],
+            headline=True,
+            note=f"5-fold gradient boosting on all items, age, sex and stratum, {n} rows a side; 0.5 is chance",
+        )
+    ]
+
+
+def two_sample_auc(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> tuple[float, tuple[float, float]]:
+    """Cross-validated AUC of finding the rows y (m, k) among x (n, k), NaN allowed, and its bootstrap interval."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from threadpoolctl import threadpool_limits
+
+    features, label = np.vstack([x, y]), np.repeat([0, 1], [len(x), len(y)])
+    features = features[:, ~np.isnan(features).all(axis=0)]
+    model = HistGradientBoostingClassifier(
+        max_iter=40, max_leaf_nodes=8, learning_rate=0.15, early_stopping=False, random_state=0
+    )
+    folds = StratifiedKFold(5, shuffle=True, random_state=int(rng.integers(2**31)))
+    with threadpool_limits(1):  # so small a job is slower on many threads, far slower on a busy machine
+        chance = cross_val_predict(model, features, label, cv=folds, method="predict_proba")[:, 1]
+    a, b = chance[: len(x)], chance[len(x) :]
+    resampled = [auc(a[rng.integers(len(a), size=len(a))], b[rng.integers(len(b), size=len(b))]) for _ in range(200)]
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    return auc(a, b), (float(low), float(high))
+
+
+def auc(negative: np.ndarray, positive: np.ndarray) -> float:
+    """Chance that a random positive is above a random negative, ties counted half (Mann-Whitney)."""
+    ordered = np.sort(negative)
+    below = np.searchsorted(ordered, positive, "left") + np.searchsorted(ordered, positive, "right")
+    return float(below.mean() / (2 * len(negative)))

@@ -1,0 +1,118 @@
+"""Aggregates of items for the figures. No bin, share or mean stands for fewer than five real people."""
+
+import numpy as np
+
+from pseudocohort.evaluation.metrics import MINIMUM_PEOPLE
+from pseudocohort.evaluation.tables import Setting, Table
+
+BINS = 28
+FEWEST_VALUES = 50  # items with fewer real values get no panel
+SETS = ("real", "pseudo", "baseline")
+
+
+def histogram_edges(values: np.ndarray, bins: int = BINS) -> np.ndarray:
+    """Edges of bins that hold at least five values each, but for what lies beyond the outermost edges.
+
+    values: (n,) real values without NaN.  The bins span from about the 1st to the 99th percentile; the two ends
+    are means of five neighbouring values, so that no edge is one person's value.
+    """
+    ordered = np.sort(values)
+    tail = len(values) // 100
+    low = ordered[tail : tail + MINIMUM_PEOPLE].mean()
+    high = ordered[::-1][tail : tail + MINIMUM_PEOPLE].mean()
+    if not low < high:
+        return np.array([low - 0.5, low + 0.5])
+    distinct = np.unique(values)
+    if len(distinct) <= bins and (np.diff(distinct) >= 1).all():
+        edges = np.append(distinct - 0.5, distinct[-1] + 0.5)
+        edges = edges[(edges > low - 1) & (edges < high + 1)]
+    else:
+        edges = np.linspace(low, high, bins + 1)
+    return _merged(values, edges)
+
+
+def _merged(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Edges without those that would leave a bin with fewer than five values."""
+    kept = [edges[0]]
+    for edge in edges[1:]:
+        if _inside(values, kept[-1], edge) >= MINIMUM_PEOPLE:
+            kept.append(edge)
+    if len(kept) > 1 and kept[-1] < edges[-1]:
+        kept[-1] = edges[-1]
+    return np.array(kept if len(kept) > 1 else [edges[0], edges[-1]])
+
+
+def _inside(values: np.ndarray, low: float, high: float) -> int:
+    return int(((values >= low) & (values < high)).sum())
+
+
+def density(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Share of all values by unit in each bin; values beyond the edges are in no bin."""
+    return np.histogram(values, edges)[0] / max(len(values), 1) / np.diff(edges)
+
+
+def category_shares(values: np.ndarray, categories: int) -> np.ndarray:
+    """Shares of codes 0 ... categories - 1 among the values without NaN."""
+    seen = values[~np.isnan(values)].astype(int)
+    return np.bincount(seen, minlength=categories)[:categories] / max(len(seen), 1)
+
+
+def marginals(setting: Setting, real: Table, pseudo: Table, naive: Table) -> dict[str, np.ndarray]:
+    """Densities or shares of every item and its missing rates, as arrays marginal/{j}/..."""
+    arrays: dict = {
+        "items/names": [item.name for item in setting.items],
+        "items/labels": [item.label or item.name for item in setting.items],
+        "items/units": [item.unit or "-" for item in setting.items],
+    }
+    train = real.values[setting.train]
+    tables = dict(zip(SETS, (train, pseudo.values, naive.values), strict=True))
+    arrays["items/missing"] = np.array([np.isnan(t).mean(axis=0) for t in tables.values()])
+    for j, item in enumerate(setting.items):
+        seen = {name: t[~np.isnan(t[:, j]), j] for name, t in tables.items()}
+        if len(seen["real"]) < FEWEST_VALUES:
+            continue
+        if setting.numeric[j]:
+            edges = histogram_edges(seen["real"])
+            arrays[f"marginal/{j}/edges"] = edges
+            arrays[f"marginal/{j}/density"] = np.array([density(v, edges) for v in seen.values()])
+        else:
+            kept = [c for c in range(len(item.categories)) if (seen["real"] == c).sum() >= MINIMUM_PEOPLE]
+            if not kept:
+                continue
+            shares = [category_shares(v, len(item.categories))[kept] for v in seen.values()]
+            arrays[f"marginal/{j}/categories"] = [item.category_labels[c] for c in kept]
+            arrays[f"marginal/{j}/shares"] = np.array(shares)
+    return arrays
+
+
+def scores(setting: Setting, real: Table, pseudo: Table) -> dict[str, np.ndarray]:
+    """Score distributions and the mean of the item by decile of its score, for every trait with a score."""
+    index = {item.name: j for j, item in enumerate(setting.items)}
+    train, arrays, names = setting.train, {}, []
+    for t, name in enumerate(setting.score_names):
+        score = real.scores[:, t]
+        if name not in index or train.sum() < FEWEST_VALUES or score[train].std() == 0:
+            continue
+        centre, scale = score[train].mean(), score[train].std()
+        sets = [(s - centre) / scale for s in (score[train], pseudo.scores[:, t], score[~train])]
+        item = setting.items[index[name]]
+        columns = [real.values[train, index[name]], pseudo.values[:, index[name]], real.values[~train, index[name]]]
+        cuts = np.quantile(sets[0], np.linspace(0.1, 0.9, 9))
+        edges = histogram_edges(sets[0])
+        key = f"score/{len(names)}"
+        arrays[f"{key}/edges"] = edges
+        arrays[f"{key}/density"] = np.array([density(s, edges) for s in sets])
+        arrays[f"{key}/deciles"] = np.array([_by_decile(s, y, cuts) for s, y in zip(sets, columns, strict=True)])
+        arrays[f"{key}/text"] = [name, item.label or name, item.unit or "-", item.type]
+        names.append(name)
+    return arrays | {"score/count": np.array(len(names))}
+
+
+def _by_decile(score: np.ndarray, values: np.ndarray, cuts: np.ndarray) -> np.ndarray:
+    """Mean of values and its standard error by decile of the score: (2, 10), NaN under five people."""
+    decile, out = np.searchsorted(cuts, score), np.full((2, 10), np.nan)
+    for d in range(10):
+        seen = values[(decile == d) & ~np.isnan(values)]
+        if len(seen) >= MINIMUM_PEOPLE:
+            out[:, d] = seen.mean(), seen.std() / np.sqrt(len(seen))
+    return out

@@ -1,0 +1,151 @@
+"""A smoothed quantile function of one numeric item that hands out no value of fewer than k people.
+
+Values held by at least k people (rounded or heaped values, a detection limit) keep their share exactly and
+form steps. All others are read in groups of k neighbours: the function runs linearly through the groups'
+means, and beyond the outermost group it falls off exponentially, the scale taken from the means of the two
+outermost groups (for an exponential tail the means of the largest k and of the next k people differ by
+2 ln 2 scales). So single extremes neither appear nor decide anything alone.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+PEOPLE = 10  # k of the text above; 5 where an item has fewer than 100 values
+GROUPS = 500  # most groups of neighbours: larger tables get larger groups
+TAIL = np.array([1.0, 0.85, 0.7, 0.55, 0.42, 0.32, 0.22, 0.15, 0.1, 0.06, 0.03])  # shares of the last group's people
+GAP = 2 * np.log(2)
+
+
+class Quantile(NamedTuple):
+    """u, x: float64 (knots,), both non-decreasing, u from 0 to 1: linear between knots.
+
+    steps: float64 (steps, 3), rows (value, u below, u at or below) of the values that carry mass.
+    """
+
+    u: np.ndarray
+    x: np.ndarray
+    steps: np.ndarray
+
+    def value(self, u: np.ndarray) -> np.ndarray:
+        """The value at the cumulative shares u (n,)."""
+        return np.interp(u, self.u, self.x)
+
+    def interval(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Cumulative shares (below x, at or below x), each (n,); equal where x carries no mass."""
+        inverse = np.interp(x, self.x, self.u)
+        low, high = inverse.copy(), inverse.copy()
+        if len(self.steps):
+            at = np.clip(np.searchsorted(self.steps[:, 0], x), 0, len(self.steps) - 1)
+            at = np.where((at > 0) & (np.abs(self.steps[at - 1, 0] - x) < np.abs(self.steps[at, 0] - x)), at - 1, at)
+            hit = np.isclose(self.steps[at, 0], x, rtol=1e-9, atol=1e-12)
+            low[hit], high[hit] = self.steps[at[hit], 1], self.steps[at[hit], 2]
+        return low, high
+
+
+def fit_quantile(values: np.ndarray, *, public: tuple[float, ...] = (), lower=None, upper=None) -> Quantile:
+    """The smoothed quantile function of values (n,), n >= 1, finite.
+
+    public: values that tell nothing about a person however few hold them (a detection limit).
+    lower, upper: bounds of the item; positive values stay positive where no lower bound is given.
+    """
+    values = np.sort(np.asarray(values, dtype=np.float64))
+    n = len(values)
+    k = PEOPLE if n >= 100 else 5
+    distinct, first, counts = np.unique(values, return_index=True, return_counts=True)
+    step = (counts >= min(k, n)) | np.isin(distinct, public)
+    step = _absorb_sparse_ends(step, counts, k)
+    if not step.any() and len(distinct) < 2 * k:
+        return _coarse(values, lower, upper)
+    knots_u, knots_x, steps = [], [], []
+    position = 0
+    while position < len(distinct):
+        start = first[position]
+        if step[position]:
+            stop = start + counts[position]
+            steps.append((distinct[position], start / n, stop / n))
+            u, x = np.array([start, stop]) / n, np.repeat(distinct[position], 2)
+            position += 1
+        else:
+            after = position
+            while after < len(distinct) and not step[after]:
+                after += 1
+            stop = first[after] if after < len(distinct) else n
+            left = distinct[position - 1] if position else None
+            right = distinct[after] if after < len(distinct) else None
+            u, x = _between(values[start:stop], start, n, k, left, right)
+            position = after
+        knots_u.append(u)
+        knots_x.append(x)
+    lower = 0.0 if lower is None and values[0] > 0 else lower
+    x = np.maximum.accumulate(np.concatenate(knots_x))
+    x = np.clip(x, -np.inf if lower is None else lower, np.inf if upper is None else upper)
+    return Quantile(np.clip(np.concatenate(knots_u), 0.0, 1.0), x, np.array(steps).reshape(-1, 3))
+
+
+def _absorb_sparse_ends(step: np.ndarray, counts: np.ndarray, k: int) -> np.ndarray:
+    """Let fewer than k people beyond the outermost step share that step's smoothing, unless it is a large one."""
+    step = step.copy()
+    for order in (np.arange(len(step)), np.arange(len(step))[::-1]):
+        held = np.flatnonzero(step[order])
+        if len(held) and 0 < counts[order[: held[0]]].sum() < k and counts[order[held[0]]] < 3 * k:
+            step[order[held[0]]] = False
+    return step
+
+
+def _coarse(values: np.ndarray, lower, upper) -> Quantile:
+    """Too few values for groups: their middle half drawn out to a straight line about the median."""
+    middle, low, high = np.median(values), *np.quantile(values, [0.25, 0.75])
+    x = np.array([low - (middle - low), low, high, high + (high - middle)])
+    x = np.clip(np.sort(x), -np.inf if lower is None else lower, np.inf if upper is None else upper)
+    return Quantile(np.array([0.0, 0.25, 0.75, 1.0]), x, np.empty((0, 3)))
+
+
+def _between(values: np.ndarray, start: int, n: int, k: int, left, right) -> tuple[np.ndarray, np.ndarray]:
+    """Knots (u, x) of a run of sorted values without steps, between the steps left and right (None: an end)."""
+    count = len(values)
+    if count < k:
+        if left is None or right is None:  # too few people beyond the outermost step: they take its value
+            x = np.repeat(right if left is None else left, 2)
+        else:
+            x = np.array([left, right])
+        return np.array([start, start + count]) / n, x
+    size = max(k, -(-n // GROUPS))
+    groups = np.array_split(values, max(count // size, 1))
+    sizes = np.array([len(g) for g in groups])
+    means = np.array([g.mean() for g in groups])
+    ends = np.cumsum(sizes)
+    u = [start + ends - sizes / 2]
+    x = [means]
+    if right is None:
+        tail_u, tail_x = _tail(sizes, means, left)
+        u, x = [u[0][:-1], start + count - tail_u], [x[0][:-1], tail_x]
+    else:
+        u, x = [*u, [start + count]], [*x, [min(right, _beyond(means, right))]]
+    if left is None:
+        tail_u, tail_x = _tail(sizes[::-1], -means[::-1], None if right is None else -right)
+        u, x = [(start + tail_u)[::-1], u[0][1:], *u[1:]], [-tail_x[::-1], x[0][1:], *x[1:]]
+    else:
+        first = max(left, -_beyond(-means[::-1], -left))
+        u, x = [[start], *u], [[first], *x]
+    u, x = np.concatenate(u), np.concatenate(x)
+    order = np.argsort(u, kind="stable")
+    return u[order] / n, np.maximum.accumulate(x[order])
+
+
+def _beyond(means: np.ndarray, step: float) -> float:
+    """Half a group's distance beyond the last group's mean, or the next step where there is one group only."""
+    return means[-1] + (means[-1] - means[-2]) / 2 if len(means) > 1 else step
+
+
+def _tail(sizes: np.ndarray, means: np.ndarray, before) -> tuple[np.ndarray, np.ndarray]:
+    """Knots of the last group's exponential tail: people from the end (decreasing), values (increasing).
+
+    before: the step below a lone group, or None.
+    """
+    if len(means) > 1:
+        scale = (means[-1] - means[-2]) / GAP
+    else:
+        scale = means[-1] - (means[-1] if before is None else before)
+    from_end = sizes[-1] * TAIL
+    return from_end, means[-1] - scale - scale * np.log(TAIL)

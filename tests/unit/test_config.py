@@ -1,0 +1,68 @@
+"""The configuration: defaults, errors that name the nearest key, and documentation that cannot drift."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pseudocohort import config
+from pseudocohort.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def demo():
+    return yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda p: p.name)
+def test_shipped_configurations_are_valid(path):
+    assert config.resolve(yaml.safe_load(path.read_text()))["mating"] == "balanced"
+
+
+def test_defaults_are_filled_in_at_every_level(demo):
+    del demo["generations"], demo["network"], demo["input"]["withdrawn"]
+    resolved = config.resolve(demo)
+    assert resolved["generations"] == 10
+    assert resolved["network"]["latent"] == 4
+    assert resolved["input"]["withdrawn"] is None
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"genrations": 3}, "unknown configuration key `genrations`(.|\n)*did you mean `generations`"),
+        ({"network": {"hiden": 3}}, "unknown configuration key `network.hiden`(.|\n)*did you mean `hidden`"),
+        ({"build": "hg19"}, "'hg19' is not one of"),
+        ({"chromosomes": [22]}, "22 is not of type 'string'(.|\n)*config key chromosomes.0"),
+        ({"chromosomes": ["chr22"]}, "does not match"),
+        ({"generations": 0}, "0 is less than the minimum"),
+        ({"weights": "pgs"}, "weights: pgs, but no scoring file"),
+    ],
+)
+def test_errors_speak(demo, change, text):
+    with pytest.raises(InputError, match=text):
+        config.resolve(demo | change)
+
+
+def test_a_missing_key_is_named(demo):
+    del demo["build"]
+    with pytest.raises(InputError, match="'build' is a required property"):
+        config.resolve(demo)
+
+
+def test_a_missing_file_is_named_with_its_key(demo, tmp_path):
+    demo["input"]["genotypes"] = f"{tmp_path}/chr{{chrom}}.vcf.gz"
+    (tmp_path / "chr20.vcf.gz").touch()
+    with pytest.raises(InputError, match=r"chr21\.vcf\.gz\n  where:    config key input.genotypes"):
+        config.check_files(config.resolve(demo))
+
+
+def test_the_table_of_keys_is_the_schema():
+    assert config.key_table() in (ROOT / "config" / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_demo_configuration_shows_every_common_key(demo):
+    rare = {"planted"}
+    assert set(config.load_schema()["properties"]) - set(demo) == rare

@@ -1,0 +1,202 @@
+"""Genomes: reproduction by an independent letter-by-letter oracle passes; planted faults are caught."""
+
+import allel
+import numpy as np
+import pytest
+
+from evaluation_cohort import make_people, reproduce, write_chromosome, write_genomes
+from pseudocohort import counter
+from pseudocohort.evaluation import drift
+from pseudocohort.evaluation.copies import genome_copies, hash_block, person_hash
+from pseudocohort.evaluation.genomes import evaluate_genomes
+from pseudocohort.evaluation.sites import linkage_pairs, matching_blocks, squared_correlation
+from pseudocohort.genotypes import Genotypes
+
+SITES, GENERATIONS = 700, 4
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory):
+    rng = np.random.default_rng(11)
+    people = make_people(500, rng)
+    folder = tmp_path_factory.mktemp("genomes")
+    return folder, people, write_genomes(folder, people, 450, SITES, GENERATIONS, rng, ("21", "22", "X"))
+
+
+def evaluate(cohort, chromosomes=("21", "22", "X"), pseudo=None):
+    _, people, (real, made, maps, pedigree) = cohort
+    real, maps = ({c: d[c] for c in chromosomes} for d in (real, maps))
+    made = {c: (pseudo or {}).get(c, made[c]) for c in chromosomes}
+    lines, arrays = evaluate_genomes(real, made, maps, people, pedigree, 1)
+    return {line["metric"]: line for line in lines}, arrays
+
+
+def find(lines, text):
+    (name,) = [n for n in lines if text in n]
+    return lines[name]
+
+
+@pytest.fixture(scope="module")
+def honest(cohort):
+    return evaluate(cohort)
+
+
+def changed(cohort, name, change):
+    """A pseudo triple of chromosome 21 with changed alleles."""
+    folder, _, (_, made, _, pedigree) = cohort
+    with Genotypes(made["21"]) as genotypes:
+        alleles = change(genotypes.haplotypes(0, SITES))
+    write_chromosome(folder / name, alleles, "21", np.zeros(SITES), pedigree.sex[-1])
+    return {"21": folder / name}
+
+
+def test_honest_reproduction_is_within_every_goal(honest):
+    lines, arrays = honest
+    assert not [n for n, line in lines.items() if line["verdict"] == "beyond"]
+    assert find(lines, "drift of allele frequency")["ratio"] == pytest.approx(1, abs=0.2)
+    assert find(lines, "singletons of the founders")["ratio"] == pytest.approx(1, abs=0.2)
+    assert find(lines, "allele frequency at common sites")["ratio"] < 1.25
+    assert arrays["structure/pseudo"].shape == (450, 2)
+    assert arrays["linkage/r2"][0, 0] > 3 * arrays["linkage/r2"][0, -1]
+
+
+def test_swapped_alleles_are_seen(cohort):
+    def swap(alleles):
+        frequency = alleles.mean(axis=1)
+        sites = np.flatnonzero((frequency > 0.1) & (frequency < 0.3))[:5]
+        alleles[sites] = 1 - alleles[sites]
+        return alleles
+
+    lines, _ = evaluate(cohort, ("21",), changed(cohort, "swapped", swap))
+    off = find(lines, "drift SD from the founders")
+    assert (off["value"], off["verdict"]) == (5, "beyond")
+
+
+def test_lost_linkage_is_seen_and_allele_frequencies_stay(cohort):
+    rng = np.random.default_rng(2)
+    lines, _ = evaluate(cohort, ("21",), changed(cohort, "unlinked", lambda a: rng.permuted(a, axis=1)))
+    near = find(lines, "under 0.1 cM")
+    assert near["verdict"] == "beyond"
+    assert abs(near["value"]) < 0.1
+    assert find(lines, "allele frequency at common sites")["verdict"] == "within"
+
+
+def test_noisy_alleles_are_seen_and_are_no_copies(cohort):
+    """Three tenths of the pseudo alleles are complemented: frequency, drift and spectrum turn red."""
+    rng = np.random.default_rng(3)
+    lines, _ = evaluate(
+        cohort, ("21",), changed(cohort, "noise", lambda a: np.where(rng.random(a.shape) < 0.3, 1 - a, a))
+    )
+    for text in ("allele frequency at common sites", "site frequency spectrum", "drift of allele frequency"):
+        assert find(lines, text)["verdict"] == "beyond"
+    assert find(lines, "whole genome equals")["value"] == 0
+
+
+def test_an_exact_copy_of_a_person_is_seen(cohort):
+    real = cohort[2][0]
+    with Genotypes(real["21"]) as genotypes:
+        alleles = genotypes.haplotypes(0, SITES)
+
+    def copy(made):
+        made[:, 6:8] = alleles[:, [41, 40]]  # the same pair, the other way round
+        return made
+
+    lines, _ = evaluate(cohort, ("21",), changed(cohort, "copied", copy))
+    assert find(lines, "whole genome equals")["value"] == 1
+    assert find(lines, "whole genome equals")["verdict"] == "beyond"
+    assert find(lines, "pairs of autosomes")["value"] == 1
+
+
+def test_only_x_and_sites_missing_from_the_pseudo_file(cohort, tmp_path):
+    lines, arrays = evaluate(cohort, ("X",))
+    assert "structure/pseudo" not in arrays
+    assert find(lines, "whole genome equals")["value"] is not None
+    _, made, _, pedigree = cohort[2]
+    with Genotypes(made["22"]) as genotypes:
+        alleles = genotypes.haplotypes(0, SITES)
+    write_chromosome(tmp_path / "fewer", alleles[:500], "22", np.zeros(500), pedigree.sex[-1])
+    fewer, _ = evaluate(cohort, ("22",), {"22": tmp_path / "fewer"})
+    assert find(fewer, "drift of allele frequency")["ratio"] == pytest.approx(1, abs=0.3)
+
+
+def test_figures_show_no_real_person(honest):
+    _, arrays = honest
+    density = [v for k, v in arrays.items() if k.startswith("structure/density")]
+    assert len(density) == 2
+    for grid in density:
+        assert set(np.unique(grid < 5)) <= {True, False}
+        assert ((grid == 0) | (grid >= 5)).all()
+    assert not [k for k in arrays if "real" in k and arrays[k].ndim == 2 and arrays[k].shape[1] == 2]
+
+
+def test_r2_of_haplotypes_equals_scikit_allel():
+    rng = np.random.default_rng(5)
+    base = rng.random((1, 300)) < 0.4
+    alleles = (base ^ (rng.random((12, 300)) < 0.25)).astype(np.int8)
+    left, right = np.triu_indices(12, 1)
+    oracle = allel.rogers_huff_r(alleles) ** 2  # of rows with values 0 and 1: Pearson's r over haplotypes
+    np.testing.assert_allclose(squared_correlation(alleles, left, right), oracle, rtol=1e-4, atol=1e-6)
+
+
+def test_pairs_fall_into_their_bins_and_fixed_sites_are_left_out():
+    rng = np.random.default_rng(6)
+    cm = np.sort(rng.uniform(0, 30, 400))
+    alleles = (rng.random((400, 100)) < 0.3).astype(np.int8)
+    alleles[50] = 0
+    pairs = linkage_pairs(cm, {"train": alleles, "pseudo": alleles}, rng)
+    assert (pairs[:, 1] >= 0).all()
+    assert pairs[:, 1].max() < 20
+    np.testing.assert_array_equal(pairs[:, 2], pairs[:, 3])
+    assert np.isfinite(pairs).all()
+    assert pairs[:, 2].mean() == pytest.approx(1 / 99, rel=0.1)  # unlinked: E r^2 = 1 / (n - 1)
+
+
+def test_expected_drift_is_that_of_a_letter_by_letter_simulation(cohort):
+    pedigree = cohort[2][3]
+    expected = drift.expectation(pedigree, counter.generator(1, "test"))
+    rng = np.random.default_rng(7)
+    founders, sites = 2 * len(pedigree.sex[0]), 400
+    alleles = rng.permuted(np.repeat((np.arange(founders) < founders // 4)[None], sites, 0), axis=1).astype(np.int8)
+    p = reproduce(alleles, pedigree, np.arange(sites) * 1000.0, rng).mean(axis=1)
+    q = alleles.mean()
+    # The mean of 400 squares with a chi-square's spread has a standard error of 7 %: false alarm about 1e-4.
+    assert np.mean((p - q) ** 2) / (q * (1 - q)) == pytest.approx(expected.variance, rel=0.28)
+    once = rng.permuted(np.repeat((np.arange(founders) < 1)[None], sites, 0), axis=1).astype(np.int8)
+    kept = (reproduce(once, pedigree, np.arange(sites) * 1000.0, rng).sum(axis=1) > 0).mean()
+    assert kept == pytest.approx(expected.survival, abs=4 * 0.5 / np.sqrt(sites))
+
+
+def test_hash_is_equal_for_equal_haplotypes_only():
+    rng = np.random.default_rng(8)
+    alleles = rng.integers(0, 2, (130, 20)).astype(np.int8)
+    alleles[:, 7] = alleles[:, 3]
+    alleles[:, 9] = alleles[:, 3]
+    alleles[129, 9] ^= 1
+    state = np.zeros(20, dtype=np.uint64)
+    for start in (0, 100):
+        state = hash_block(state, alleles[start : start + 100])
+    assert state[3] == state[7]
+    assert len(np.unique(state)) == 19
+    swapped = state.reshape(-1, 2)[:, ::-1].ravel()
+    np.testing.assert_array_equal(person_hash(state), person_hash(swapped))
+
+
+def test_a_founder_and_a_holdout_person_alike_raise_the_floor():
+    hashes = np.arange(12, dtype=np.uint64)
+    hashes[10:] = hashes[:2]
+    train = np.array([True] * 5 + [False])
+    line = genome_copies({"1": hashes}, {"1": hashes[:4]}, train)[0]
+    assert (line["value"], line["floor"]) == (2, 1)
+
+
+def test_blocks_are_spread_over_a_long_chromosome():
+    import pandas as pd
+
+    sites = pd.DataFrame({"pos": np.arange(10_000), "ref": "A", "alt": "G"})
+    blocks = list(matching_blocks(sites, sites.iloc[::2].reset_index(drop=True), 1000))
+    assert sum(stop - start for start, stop, _ in blocks) < 1100
+    assert blocks[0][0] == 0
+    assert blocks[-1][1] == 10_000
+    for start, stop, match in blocks:
+        assert ((match[:, 0] >= start) & (match[:, 0] < stop)).all()
+        np.testing.assert_array_equal(match[:, 0], 2 * match[:, 1])

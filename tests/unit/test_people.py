@@ -1,0 +1,375 @@
+"""People, families, holdout and phenotypes: properties of the holdout, a union-find oracle, each error by its text."""
+
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pseudocohort.cohort.dictionary import Dictionary, Item
+from pseudocohort.cohort.people import families, holdout_parts, make_people, read_sample_sheet, read_withdrawals
+from pseudocohort.cohort.phenotypes import import_phenotypes, read_items
+from pseudocohort.errors import InputError
+
+
+def sheet_of(persons, **columns):
+    empty = dict.fromkeys(("family", "father", "mother", "stratum"), "")
+    frame = pd.DataFrame({"person": list(persons), **empty}, dtype="str")
+    frame["sex"] = np.int8(0)
+    for name, values in columns.items():
+        frame[name] = pd.Series(list(values), dtype=frame[name].dtype)
+    frame.index = pd.RangeIndex(2, len(frame) + 2, name="line")
+    return frame
+
+
+def random_cohort(seed, n=300, strata=("north", "south", "west")):
+    """A sheet of trios, sibs with an absent father, labelled households and singletons over strata."""
+    rng = np.random.default_rng(seed)
+    sheet = sheet_of([f"p{i}" for i in rng.permutation(n)], sex=rng.integers(1, 3, n))
+    sheet["stratum"] = rng.choice(strata, n)
+    person, sex = sheet["person"].to_numpy(), sheet["sex"].to_numpy()
+    for i in range(n // 3):  # parents come before their children in a hidden order
+        older = rng.integers(n // 3, n, 2)
+        for j in older:
+            if rng.random() < 0.3:
+                sheet.iloc[i, sheet.columns.get_loc("father" if sex[j] == 1 else "mother")] = person[j]
+        if rng.random() < 0.1:
+            sheet.iloc[i, sheet.columns.get_loc("father")] = f"absent{rng.integers(8)}"
+    labels = rng.choice([f"h{i}" for i in range(40)], n)
+    sheet["family"] = np.where(rng.random(n) < 0.2, labels, "")
+    return sheet
+
+
+def union_find(sheet):
+    """The families by a plain loop: frozensets of persons."""
+    root = {}
+
+    def find(x):
+        while root.setdefault(x, x) != x:
+            x = root[x]
+        return x
+
+    for row in sheet.itertuples():
+        find(("p", row.person))
+        for other in [("p", row.father)] * bool(row.father) + [("p", row.mother)] * bool(row.mother) \
+                + [("label", row.family)] * bool(row.family):
+            root[find(("p", row.person))] = find(other)
+    groups = {}
+    for person in sheet["person"]:
+        groups.setdefault(find(("p", person)), set()).add(person)
+    return {frozenset(g) for g in groups.values()}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_families_are_those_of_union_find(seed):
+    sheet = random_cohort(seed)
+    found = sheet.groupby(families(sheet))["person"].agg(frozenset)
+    assert set(found) == union_find(sheet)
+    assert len(found) < len(sheet) - 50
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_holdout_is_whole_families_of_equal_halves(seed):
+    sheet = random_cohort(seed, n=400)
+    people, report = make_people(list(sheet["person"]), sheet, set(), 0.2, seed)
+    assert people["person"].tolist() == sheet["person"].tolist()
+    assert (people.groupby("family")["part"].nunique() == 1).all()
+    sizes, largest = people["part"].value_counts(), people["family"].value_counts().max()
+    assert abs(sizes["A"] - sizes["B"]) <= largest
+    assert 80 - largest <= sizes["A"] + sizes["B"] <= 80
+    assert report["parts"] == {k: int(sizes[k]) for k in ("train", "A", "B")}
+    for _, group in people.groupby("stratum"):  # families span strata here, so stratification is only near
+        assert abs((group["part"] != "train").mean() - 0.2) < 0.12
+
+
+def test_holdout_of_unrelated_people_is_exact_in_every_stratum():
+    persons = [f"p{i}" for i in range(1000)]
+    strata = ["a"] * 500 + ["b"] * 300 + ["c"] * 200
+    people, _ = make_people(persons, sheet_of(persons, stratum=strata), set(), 0.2, 1)
+    counts = pd.crosstab(people["stratum"], people["part"])
+    assert counts[["A", "B", "train"]].to_numpy().tolist() == [[50, 50, 400], [30, 30, 240], [20, 20, 160]]
+
+
+def test_holdout_depends_on_people_and_seed_and_not_on_rows():
+    sheet = random_cohort(1)
+    people, _ = make_people(list(sheet["person"]), sheet, set(), 0.2, 4)
+    again, _ = make_people(list(sheet["person"]), sheet, set(), 0.2, 4)
+    assert people.equals(again)
+    mixed = sheet.sample(frac=1, random_state=2)
+    other, _ = make_people(list(mixed["person"].sample(frac=1, random_state=3)), mixed, set(), 0.2, 4)
+    both = people.merge(other, on="person", suffixes=("", "_other"))
+    for column in ("family", "part", "father", "stratum"):
+        assert (both[column] == both[f"{column}_other"]).all()
+    moved, _ = make_people(list(sheet["person"]), sheet, set(), 0.2, 5)
+    assert (moved["part"] != people["part"]).mean() > 0.1
+
+
+def test_holdout_is_fair_over_seeds():
+    """Each of 100 singletons is in A in about 10 % of 300 draws, and in B; 5 sigma: false-alarm rate about 1e-4."""
+    people, _ = make_people([f"p{i}" for i in range(100)], None, set(), 0.2, 0)
+    parts = np.array([holdout_parts(people, 0.2, seed) for seed in range(300)])
+    for half in "AB":
+        assert ((parts == half).sum(axis=1) == 10).all()
+        assert np.abs((parts == half).sum(axis=0) - 30).max() < 5 * np.sqrt(300 * 0.1 * 0.9)
+
+
+def test_people_table_and_withdrawals(caplog):
+    persons = [f"p{i}" for i in range(60)]
+    sheet = sheet_of(persons, sex=[1, 2] * 30)
+    sheet.loc[sheet.index[4], ["father", "mother"]] = ["p0", "p1"]
+    sheet.loc[sheet.index[5], ["father", "mother"]] = ["p0", "gone"]
+    sheet.loc[sheet.index[7], "mother"] = "gone"
+    with caplog.at_level(logging.WARNING, "pseudocohort"):
+        people, report = make_people(persons[::-1], sheet, {"p0", "nobody"}, 0.2, 1)
+    assert "1 of 2 withdrawn ids are neither in the genotypes nor in the sample sheet" in caplog.text
+    assert "nobody" not in caplog.text
+    assert people.columns.tolist() == ["person", "sex", "family", "father", "mother", "stratum", "part"]
+    assert people["person"].tolist() == [p for p in persons[::-1] if p != "p0"]
+    own = people.set_index("person")
+    assert own.loc[["p4", "p5"], "father"].tolist() == ["", ""]
+    assert own.loc["p4", "mother"] == "p1"
+    assert own.loc["p5", "mother"] == ""
+    assert own.loc[["p1", "p4", "p5", "p7"], "family"].nunique() == 1
+    assert own["family"].nunique() == 59 - 3
+    assert (own["family"] != "").all()
+    assert set(own["stratum"]) == {"all"}
+    assert people["sex"].dtype == np.int8
+    assert report["withdrawn"] == 1
+    assert report["withdrawn_unknown"] == 1
+    assert report["parents_outside_the_cohort"] == 4
+    assert report["largest_family"] == 4
+    assert not (people == "p0").any().any()
+
+
+def refused(*texts, **changes):
+    persons = [f"secret{i}" for i in range(60)]
+    given = {"genotype_people": persons, "sheet": sheet_of(persons), "withdrawn": set(), "holdout": 0.2, "seed": 1}
+    with pytest.raises(InputError) as caught:
+        make_people(**(given | changes))
+    for text in texts:
+        assert text in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_people_that_do_not_match_are_refused_or_dropped():
+    persons = [f"secret{i}" for i in range(60)]
+    fewer = sheet_of(persons[5:])
+    refused("5 of 60 people of the genotypes are not in the sample sheet", "samples 1, 2, 3 and 2 more",
+            "unmatched: drop", sheet=fewer)
+    refused("2 of 62 people of the sample sheet are not in the genotypes", "sample sheet, lines 62 and 63",
+            sheet=sheet_of([*persons, "secret-x", "secret-y"]))
+    refused("name the column that holds the ids", sheet=sheet_of(f"other{p}" for p in persons), unmatched="drop")
+    people, report = make_people(persons, sheet_of([*persons[5:], "secret-x"]), set(), 0.2, 1, unmatched="drop")
+    assert people["person"].tolist() == persons[5:]
+    assert (report["only_in_genotypes"], report["only_in_sample_sheet"]) == (5, 1)
+    people, report = make_people(persons, fewer, set(persons[:5]), 0.2, 1)
+    assert (len(people), report["only_in_genotypes"], report["withdrawn"]) == (55, 0, 5)
+
+
+def test_impossible_people_are_refused():
+    persons = [f"secret{i}" for i in range(60)]
+    refused("2 person ids stand more than once", "the genotypes, samples 61 and 62", "every person once",
+            genotype_people=[*persons, *persons[:2]])
+    refused("the cohort has 40 people", "at least 50", genotype_people=persons[:40], sheet=sheet_of(persons[:40]))
+    refused("the cohort has 45 people", withdrawn=set(persons[:15]))
+    refused("the sex of 60 of 60 people is unknown and chromosome X is requested", x_requested=True)
+    refused("no holdout of 20% can be drawn by family: 1 families, the largest with 60 of 60 people",
+            sheet=sheet_of(persons, family=["one"] * 60))
+    make_people(persons, sheet_of(persons, sex=[1, 2] * 30), set(), 0.2, 1, x_requested=True)
+
+
+def test_impossible_parents_are_refused():
+    persons = [f"secret{i}" for i in range(60)]
+
+    def with_parents(*links):
+        sheet = sheet_of(persons, sex=[1, 2] * 30)
+        for child, parent, column in links:
+            sheet.loc[sheet.index[child], column] = persons[parent]
+        return sheet
+
+    refused("1 people have themselves as father", "sample sheet, line 6", sheet=with_parents((4, 4, "father")))
+    refused("1 people have a father whose sex is female", "line 6", sheet=with_parents((4, 5, "father")))
+    refused("2 people have a mother whose sex is male", "lines 6 and 7",
+            sheet=with_parents((4, 2, "mother"), (5, 2, "mother")))
+    refused("3 people have themselves as an ancestor", "lines 2, 4 and 6",
+            sheet=with_parents((0, 2, "father"), (2, 4, "father"), (4, 0, "father"), (6, 4, "father")))
+    unknown = with_parents((4, 6, "father"), (4, 6, "mother"))
+    unknown["sex"] = np.int8(0)
+    refused("1 people have one person as father and mother", sheet=unknown)
+
+
+@pytest.mark.parametrize(("name", "text", "columns"), [
+    ("s.csv", "person,sex,family,father,mother,stratum,more\n"
+     "a,1,f,,,north,x\nb,F,f,,NA,north,x\nc,NA,,a,b,south,x\n", None),
+    ("s.psam", "#FID\tIID\tPAT\tMAT\tSEX\tSTRATUM\n"
+     "f\ta\t0\t0\t1\tnorth\nf\tb\t0\t0\t2\tnorth\n0\tc\ta\tb\t0\tsouth\n", None),
+    ("s.panel", "sample\tpop\tfam\tdad\tmum\tgender\t\t\n"
+     "a\tnorth\tf\t\t\tmale\nb\tnorth\tf\t\t\tFemale\nc\tsouth\t\ta\tb\t\n",
+     {"stratum": "pop", "family": "fam", "father": "dad", "mother": "mum"}),
+])
+def test_sample_sheets_of_all_kinds(tmp_path, name, text, columns):
+    (tmp_path / name).write_text(text)
+    sheet = read_sample_sheet(tmp_path / name, columns)
+    assert sheet[["person", "sex", "family", "father", "mother", "stratum"]].to_numpy().tolist() == [
+        ["a", 1, "f", "", "", "north"], ["b", 2, "f", "", "", "north"], ["c", 0, "", "a", "b", "south"]]
+    assert sheet.index.tolist() == [2, 3, 4]
+
+
+@pytest.mark.parametrize("mark", [" ", "\t"])
+def test_fam_file_and_sheet_of_ids_only(tmp_path, mark):
+    (tmp_path / "s.fam").write_text("f a 0 0 1 -9\nf c a 0 2 1\n".replace(" ", mark))
+    sheet = read_sample_sheet(tmp_path / "s.fam")
+    assert sheet[["person", "sex", "family", "father"]].to_numpy().tolist() == [["a", 1, "f", ""], ["c", 2, "f", "a"]]
+    (tmp_path / "s.tsv").write_text("person\nx\ny\n")
+    sheet = read_sample_sheet(tmp_path / "s.tsv")
+    assert sheet["person"].tolist() == ["x", "y"]
+    assert sheet["sex"].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(("text", "columns", "messages"), [
+    ("person,sex\nsecret,1\nb,1\nsecret,2\n", None, ["1 person ids stand more than once", "line 4"]),
+    ("person,sex\nsecret,1\nb,secret\nc,3\n", None,
+     ["2 rows of s.csv have a sex that is not known", "lines 3 and 4", "male"]),
+    ("person,sex\nsecret,1\n,2\n", None, ["1 rows of s.csv have no person id", "line 3"]),
+    ("persn,sex\nsecret,1\n", None, ["no column 'person'; the nearest is 'persn'"]),
+    ("person,sexx\nsecret,1\n", {"sex": "sex"},
+     ["no column 'sex'; the nearest is 'sexx'", "columns of the sample sheet"]),
+    ("person\nsecret\n", {"strata": "pop"}, ["unknown sample sheet column 'strata'; did you mean 'stratum'?"]),
+])
+def test_bad_sample_sheets_are_refused(tmp_path, text, columns, messages):
+    (tmp_path / "s.csv").write_text(text)
+    with pytest.raises(InputError) as caught:
+        read_sample_sheet(tmp_path / "s.csv", columns)
+    for message in messages:
+        assert message in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_withdrawals(tmp_path):
+    path = tmp_path / "w.txt"
+    path.write_bytes(b"\xef\xbb\xbfperson,date\r\n# by letter\r\na,2020\r\n\"b c\"\r\n\r\nd # by phone\r\n")
+    assert read_withdrawals(path) == {"a", "b c", "d"}
+    path.write_text("# nobody\n")
+    assert read_withdrawals(path) == set()
+    path.write_text("person1\nperson\n")
+    assert read_withdrawals(path) == {"person1", "person"}
+    with pytest.raises(InputError, match="file not found"):
+        read_withdrawals(tmp_path / "none.txt")
+
+
+ITEMS = Dictionary((
+    Item("years", "continuous", role="age", minimum=0, maximum=120),
+    Item("crp", "continuous", minimum=0.01, maximum=50, detection_limit=0.1),
+    Item("beds", "count"),
+    Item("ill", "binary", categories=("0", "1")),
+    Item("grade", "ordinal", categories=("low", "mid", "NA")),
+    Item("births", "count", asked_if=(("sex", ("female",)), ("ill", ("1",)))),
+    Item("skipped", "nominal", role="ignore"),
+))
+ROWS = {"years": "50", "crp": "1.5", "beds": "2", "ill": "1", "grade": "mid", "births": ""}
+
+
+@pytest.fixture
+def cohort(tmp_path):
+    """Four people (p0 ... p3; men and women by turns) and a writer of their table, rows as changed."""
+    people = pd.DataFrame({"person": ["p2", "p0", "p3", "p1"], "sex": np.array([1, 1, 2, 2], dtype=np.int8)})
+
+    def load(changes=None, dictionary=ITEMS, extra=(), **kwargs):
+        rows = [{"person": f"p{i}", **ROWS, **(changes or {}).get(i, {})} for i in range(4)]
+        path = tmp_path / "phenotypes.csv"
+        pd.DataFrame([*rows, *({"person": p, **ROWS} for p in extra)]).to_csv(path, index=False)
+        return import_phenotypes(path, dictionary, people, **kwargs)
+
+    return load
+
+
+def test_phenotypes_of_all_kinds(cohort, caplog):
+    changes = {0: {"years": "NA", "crp": "<0.1", "ill": "1.0", "births": "3"},
+               1: {"crp": "0.05", "ill": "0", "births": "1"},
+               2: {"crp": "< 0.05", "beds": ".", "ill": "N/A"}, 3: {"beds": "3.0", "grade": "NA", "births": "2"}}
+    with caplog.at_level(logging.WARNING, "pseudocohort"):
+        frame, report = cohort(changes, extra=["gone"], withdrawn={"gone"})
+    assert frame.columns.tolist() == ["person", "years", "crp", "beds", "ill", "grade", "births"]
+    assert frame["person"].tolist() == ["p2", "p0", "p3", "p1"]
+    np.testing.assert_array_equal(frame["years"], [50, np.nan, 50, 50])
+    np.testing.assert_array_equal(frame["crp"], [0.1, 0.1, 1.5, 0.1])
+    np.testing.assert_array_equal(frame["beds"], [np.nan, 2, 3, 2])
+    assert frame["ill"].isna().tolist() == [True, False, False, False]
+    assert frame["ill"].tolist()[1:] == ["1", "1", "0"]
+    assert frame["grade"].tolist() == ["mid", "mid", "NA", "mid"]
+    np.testing.assert_array_equal(frame["births"], [np.nan, np.nan, 2, np.nan])  # a man, and a woman who is not ill
+    assert [str(frame[c].dtype) for c in ("crp", "beds", "ill", "grade")] == ["float64", "float64", "str", "str"]
+    assert "item births has 2 values where its asked_if says not asked" in caplog.text
+    assert report["removed_not_asked"] == {"births": 2}
+    assert report["rows_of_withdrawn"] == 1
+    assert report["rows"] == 5
+    assert report["at_detection_limit"] == {"crp": 3}
+    assert report["missing"]["beds"] == 1
+    assert report["constant"] == ["years", "births"]
+
+
+def test_phenotypes_from_parquet_with_the_id_elsewhere(tmp_path):
+    people = pd.DataFrame({"person": ["7", "8"], "sex": np.int8(0)})
+    pd.DataFrame({"n": [1, 2], "code": [8, 7], "v": [1.25, None], "k": [1.0, 0.0]}).to_parquet(tmp_path / "p.parquet")
+    items = Dictionary((Item("v", "continuous"), Item("k", "binary", categories=("0", "1"))))
+    frame, _ = import_phenotypes(tmp_path / "p.parquet", items, people, id_column="code")
+    assert read_items(tmp_path / "p.parquet", "code").columns.tolist() == ["n", "v", "k"]
+    np.testing.assert_array_equal(frame["v"], [np.nan, 1.25])
+    assert frame["k"].tolist() == ["0", "1"]
+
+
+def test_drop_keeps_people_without_a_row(cohort):
+    with pytest.raises(InputError, match=r"2 of 6 people of the phenotype table are not in the cohort"):
+        cohort(extra=["x", "y"])
+    people_without = {1: {"person": "x"}}
+    with pytest.raises(InputError, match=r"1 of 4 people of the cohort are not in the phenotype table"):
+        cohort(people_without)
+    frame, report = cohort(people_without | {0: {"births": "", "beds": "5"}, 3: {"births": "1"}}, unmatched="drop")
+    assert frame.loc[3, ["years", "crp", "beds", "ill", "grade", "births"]].isna().all()
+    assert frame.loc[1, "beds"] == 5
+    assert (report["rows_outside_the_cohort"], report["people_without_row"]) == (1, 1)
+
+
+@pytest.mark.parametrize(("changes", "messages"), [
+    ({1: {"crp": "secret"}, 3: {"crp": "1,5"}},
+     ["item crp: 2 cells that are not numbers", "lines 3 and 5, column crp"]),
+    ({1: {"crp": "inf"}}, ["item crp: 1 cells that are not numbers", "line 3"]),
+    ({2: {"crp": "<0.2"}},
+     ["item crp: 1 cells below a limit (<) above the detection_limit", "< 0.1", "line 4"]),
+    ({2: {"beds": "<3"}}, ["item beds: 1 cells below a limit (<)", "give the item a detection_limit"]),
+    ({2: {"crp": "0.001"}}, ["item crp: 1 values below the minimum", "at least 0.01"]),
+    ({2: {"crp": "51.51"}}, ["item crp: 1 values above the maximum", "at most 50", "line 4"]),
+    ({2: {"years": "149"}}, ["item years: 1 values above the maximum"]),
+    ({2: {"beds": "1.5"}, 3: {"beds": "-1"}}, ["item beds: 2 values that are no counts", "lines 4 and 5"]),
+    ({0: {"grade": "secret"}}, ["item grade: 1 values outside its categories", "line 2", "expected: low, mid, NA"]),
+    ({i: {"grade": ""} for i in range(4)} | {0: {"ill": "2"}}, ["item ill: 1 values outside its categories"]),
+    ({i: {"beds": "NA"} for i in range(4)}, ["item beds has no value", "set its role to ignore"]),
+    ({1: {"person": "p0"}}, ["1 person ids stand more than once", "line 3, column person"]),
+    ({1: {"person": ""}}, ["1 rows have no person id", "line 3"]),
+])
+def test_bad_phenotypes_are_refused(cohort, changes, messages):
+    changes = {3: {"births": "1"}} | changes
+    with pytest.raises(InputError) as caught:
+        cohort(changes)
+    for message in messages:
+        assert message in str(caught.value)
+    for value in ("secret", "1,5", "51.51", "149"):
+        assert value not in str(caught.value)
+
+
+def test_items_must_be_columns(cohort):
+    items = Dictionary((Item("bedss", "count"),))
+    with pytest.raises(InputError, match=r"item bedss is not in the phenotype table; the nearest column is 'beds'"):
+        cohort(dictionary=items)
+    with pytest.raises(InputError, match=r"no column 'prson'; the nearest is 'person'"):
+        cohort(id_column="prson")
+
+
+def test_wrong_id_column_is_told(cohort):
+    with pytest.raises(InputError, match="name the column that holds the ids"):
+        cohort({i: {"beds": str(i)} for i in range(4)}, id_column="beds")
+
+
+def test_a_withdrawn_person_among_the_people_is_a_fault(cohort):
+    with pytest.raises(ValueError, match="withdrawn"):
+        cohort({3: {"births": "1"}}, withdrawn={"p0"})

@@ -1,0 +1,72 @@
+"""A tiny demo cohort, run once for all workflow tests, and a runner that returns what Snakemake said."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+TINY = {
+    "chromosomes": ["22", "X"],
+    "seed": 11,
+    "people": 120,
+    "generations": 4,
+    "network": {"epochs": 8, "hidden": 16},
+    "association": {"minimum_minor_allele_count": 10},
+    "demo": {"seed": 3, "people": 240, "megabases": 2, "sites": 400},
+}
+
+
+class Run:
+    """A working directory with a configuration of its own."""
+
+    def __init__(self, directory: Path, **changes):
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text()) | TINY
+        self.config = config | changes
+        self.write_config()
+
+    def write_config(self) -> None:
+        (self.directory / "config.yaml").write_text(yaml.safe_dump(self.config))
+
+    def snakemake(self, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--snakefile", ROOT / "workflow/Snakefile",
+                   "--directory", self.directory, "--configfile", self.directory / "config.yaml", *arguments]
+        environment = os.environ | {"PYTHONWARNINGS": ""}
+        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
+
+    def __truediv__(self, path: str) -> Path:
+        return self.directory / path
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory) -> Run:
+    """A complete run of the tiny cohort."""
+    run = Run(tmp_path_factory.mktemp("tiny"))
+    done = run.snakemake()
+    assert done.returncode == 0, done.stderr[-6000:]
+    return run
+
+
+@pytest.fixture
+def from_tiny(tiny, tmp_path):
+    """Make a run whose input is a copy of the tiny demo cohort, as a user's data, ready to be spoilt."""
+
+    def make(name: str = "run", **changes) -> Run:
+        directory = tmp_path / name
+        shutil.copytree(tiny / "results/demo", directory / "data")
+        run = Run(directory, **changes)
+        run.config["input"] = {
+            key: value.replace("results/demo/", "data/") if isinstance(value, str) else value
+            for key, value in run.config["input"].items()
+        }
+        run.write_config()
+        return run
+
+    return make

@@ -1,0 +1,174 @@
+"""The whole job on a tiny cohort: complete, repeatable, restartable, and deaf to withdrawn people."""
+
+import gzip
+import hashlib
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from .conftest import ROOT
+
+SUFFIXES = ("pgen", "pvar", "psam")
+
+
+def genome_digests(run, cohort="synthetic", chromosomes=("22", "X")):
+    files = [run / f"results/{cohort}/genotypes/chr{c}.{s}" for c in chromosomes for s in SUFFIXES]
+    return [hashlib.sha256(f.read_bytes()).hexdigest() for f in files]
+
+
+def test_everything_is_there(tiny):
+    expected = ["report.html", "run_config.yaml", "synthetic/phenotypes.tsv.gz", "synthetic/phenotypes.parquet",
+                "synthetic/scores.parquet", "synthetic/genotypes/chr22.pgen", "synthetic/genotypes/chrX.pgen",
+                "evaluation/summary.json", "real/import_report.json"]
+    assert [path for path in expected if not (tiny / "results" / path).exists()] == []
+    assert not list((tiny / "results").rglob(".partial*"))
+
+
+def test_a_complete_run_has_nothing_to_do(tiny):
+    again = tiny.snakemake("-n")
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
+def test_secret_files_are_gone_or_private(tiny):
+    assert not (tiny / "results/pedigree.npz").exists()
+    assert not list(tiny.directory.glob("results/mosaic/*"))
+    assert (tiny / "results/secret/seed").stat().st_mode & 0o777 == 0o600
+    config_text = (tiny / "results/run_config.yaml").read_text()
+    assert "seed: 11" not in config_text
+    assert "seed: withheld" in config_text
+
+
+def test_pseudo_people_are_new_and_their_tables_agree(tiny):
+    table = pd.read_csv(tiny / "results/synthetic/phenotypes.tsv.gz", sep="\t")
+    psam = pd.read_csv(tiny / "results/synthetic/genotypes/chrX.psam", sep="\t")
+    assert len(table) == 120
+    assert table["person"].tolist() == psam["#IID"].tolist()
+    assert table["sex"].map({"male": 1, "female": 2}).tolist() == psam["SEX"].tolist()
+    parquet = pd.read_parquet(tiny / "results/synthetic/phenotypes.parquet")
+    assert list(parquet.columns) == list(table.columns)
+    real = pd.read_parquet(tiny / "results/real/people.parquet")
+    assert not set(real["person"]) & set(table["person"])
+
+
+@pytest.mark.parametrize("chrom", ["22", "X"])
+def test_plink2_and_bcftools_open_the_pseudo_genomes(tiny, tmp_path, chrom):
+    prefix = tiny / f"results/synthetic/genotypes/chr{chrom}"
+    for arguments in (["--validate"], ["--freq"], ["--export", "vcf", "bgz"]):
+        subprocess.run(["plink2", "--pfile", prefix, *arguments, "--out", tmp_path / "x"], check=True, capture_output=True)
+    calls = subprocess.run(["bcftools", "query", "-f", "[%GT\n]", tmp_path / "x.vcf.gz"], check=True,
+                           capture_output=True, text=True).stdout.split()
+    alleles = {"0|0", "0|1", "1|0", "1|1"}
+    assert set(calls) == (alleles | {"0", "1"} if chrom == "X" else alleles)
+
+
+def test_bytes_do_not_depend_on_cores_or_blocks(tiny, from_tiny):
+    run = from_tiny(block_sites=37)
+    done = run.snakemake("results/synthetic/genotypes/chr22.pgen", "results/synthetic/genotypes/chrX.pgen", cores=1)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert genome_digests(run) == genome_digests(tiny)
+
+
+def test_a_chromosome_alone_gives_the_same_bytes(tiny, from_tiny):
+    run = from_tiny(chromosomes=["22"])
+    done = run.snakemake("results/synthetic/genotypes/chr22.pgen")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert genome_digests(run, chromosomes=["22"]) == genome_digests(tiny, chromosomes=["22"])
+
+
+def test_one_target_reruns_and_comes_back_the_same(tiny):
+    before = genome_digests(tiny)
+    target = "results/synthetic/genotypes/chr22.pgen"
+    (tiny / target).unlink()
+    done = tiny.snakemake(target, cores=1)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "rule import_chromosome" not in done.stderr
+    assert genome_digests(tiny) == before
+    rest = tiny.snakemake()
+    assert rest.returncode == 0, rest.stderr[-3000:]
+
+
+@pytest.fixture
+def withdrawn(tiny):
+    return (tiny / "results/demo/withdrawn.txt").read_text().split()
+
+
+def test_withdrawn_ids_are_in_no_file(tiny, withdrawn):
+    assert len(withdrawn) == 5
+    files = [f for part in ("results", "logs") for f in (tiny / part).rglob("*") if f.is_file()]
+    files = [f for f in files if "results/demo" not in str(f)]
+    assert len(files) > 50
+    for file in files:
+        content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+        assert not [person for person in withdrawn if person.encode() in content], file
+    assert len(pd.read_parquet(tiny / "results/real/people.parquet")) == 235
+
+
+def test_withdrawing_is_as_if_the_people_had_never_been(tiny, from_tiny, withdrawn):
+    """Genomes, weights, network and evaluation equal, byte for byte, a run whose input lacks the five people."""
+    run = from_tiny()
+    data = run / "data"
+    for vcf in sorted(data.glob("genotypes/*.vcf.gz")):
+        subprocess.run(["bcftools", "view", "-s", "^" + ",".join(withdrawn), "-Oz", "-o", data / "part.vcf.gz", vcf], check=True)
+        (data / "part.vcf.gz").rename(vcf)
+        subprocess.run(["tabix", "-f", "-p", "vcf", vcf], check=True)
+    for name in ("samples.tsv", "phenotypes.tsv"):
+        lines = (data / name).read_text().splitlines(keepends=True)
+        (data / name).write_text("".join(line for line in lines if not set(line.rstrip("\n").split("\t")[:1]) & set(withdrawn)))
+    sheet = pd.read_csv(data / "samples.tsv", sep="\t", dtype=str, keep_default_na=False)
+    sheet.loc[sheet["father"].isin(withdrawn), "father"] = ""
+    sheet.loc[sheet["mother"].isin(withdrawn), "mother"] = ""
+    sheet.to_csv(data / "samples.tsv", sep="\t", index=False)
+    run.config["input"]["withdrawn"] = None
+    run.write_config()
+    targets = ["results/synthetic/phenotypes.tsv.gz", "results/synthetic/genotypes/chrX.pgen", "results/weights"]
+    done = run.snakemake(*targets)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert genome_digests(run) == genome_digests(tiny)
+    same = ["synthetic/phenotypes.parquet", "real/people.parquet", "real/scores.parquet", "synthetic/scores.parquet"]
+    for name in same:
+        pd.testing.assert_frame_equal(pd.read_parquet(run / "results" / name), pd.read_parquet(tiny / "results" / name))
+    weights = sorted(p.name for p in (tiny / "results/weights").iterdir())
+    assert sorted(p.name for p in (run / "results/weights").iterdir()) == weights
+    for name in weights:
+        one, two = ((r / "results/weights" / name).read_bytes() for r in (run, tiny))
+        assert gzip.decompress(one) == gzip.decompress(two)
+
+
+def test_no_real_id_leaves_the_secure_places(tiny):
+    people = pd.read_parquet(tiny / "results/real/people.parquet")["person"]
+    secure = ("results/demo", "results/real", "results/model", "results/mosaic")
+    files = [f for part in ("results", "logs") for f in (tiny / part).rglob("*") if f.is_file()]
+    files = [f for f in files if not str(f.relative_to(tiny.directory)).startswith(secure)]
+    for file in files:
+        content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+        assert b"DEMO" not in content or not [p for p in people if p.encode() in content], file
+
+
+@pytest.mark.parametrize("profile", ["slurm", "gridengine"])
+def test_cluster_profiles_plan_the_whole_job(from_tiny, profile):
+    run = from_tiny()
+    done = run.snakemake("-n", "--profile", str(ROOT / "profiles" / profile))
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "transmission" in done.stdout + done.stderr
+
+
+def test_the_dictionary_is_drafted_before_there_is_one(from_tiny):
+    run = from_tiny()
+    (run / "data/dictionary.tsv").unlink()
+    missing = run.snakemake("-n")
+    assert missing.returncode != 0
+    assert "dictionary not found: data/dictionary.tsv" in missing.stderr
+    done = run.snakemake("draft_dictionary")
+    assert done.returncode == 0, done.stderr[-2000:]
+    draft = pd.read_csv(run / "results/dictionary_draft.tsv", sep="\t")
+    table = pd.read_csv(run / "data/phenotypes.tsv", sep="\t", nrows=1)
+    assert set(draft["item"]) == set(table.columns) - {"person"}
+
+
+def test_the_report_is_one_file_without_a_network(tiny):
+    page = Path(tiny / "results/report.html").read_text(encoding="utf-8")
+    assert "http://" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
+        "http://creativecommons.org", "").replace("http://matplotlib.org", "")
+    assert len(page) < 15e6
