@@ -36,12 +36,14 @@ SKIPS = {name: (("sex", ("female",)),) for name in ("EVERPREG", "PREGS")}
 def nhanes() -> tuple[pd.DataFrame, Dictionary, np.ndarray]:
     """(items and AGE, dictionary, sex codes); binary and text items as category codes."""
     raw = pd.read_csv(NHANES)
-    order = {"SROH": ["Poor", "Fair", "Good", "Very Good", "Excellent"], "FOODSEC": ["Very Low", "Low", "Marginal", "Full"],
+    order = {"SROH": ["Poor", "Fair", "Good", "Very Good", "Excellent"],
+             "FOODSEC": ["Very Low", "Low", "Marginal", "Full"],
              "PHQ9_CAT": ["minimal", "mild", "moderate", "moderately severe", "severe"],
              "DEPRDIFF": ["Not at all", "Somewhat", "Very", "Extremely"],
              "SNORE": ["Never", "Rarely", "Occasionally", "Frequently"], "WTGOAL": ["Less", "Same", "More"],
              "SUNSCR": ["Never", "Rarely", "Sometimes", "Most of the time", "Always"],
-             "EDUC": ["Less than 9th Grade", "9th - 11th Grade", "High School Grad", "Some College / AA", "College Grad"]}
+             "EDUC": ["Less than 9th Grade", "9th - 11th Grade", "High School Grad", "Some College / AA",
+                      "College Grad"]}
     order["DIETQUAL"] = order["SROH"]
     rows, table = [], {}
     for name in raw.columns.drop(list(DROPPED)):
@@ -58,7 +60,8 @@ def nhanes() -> tuple[pd.DataFrame, Dictionary, np.ndarray]:
             kind = "binary" if len(codes) == 2 else "ordinal" if name in order else "nominal"
             rows.append(Item(name=name, type=kind, categories=codes, asked_if=SKIPS.get(name, ())))
         table[name] = values
-    return pd.DataFrame(table), Dictionary(tuple(rows)), raw["SEX"].map({"Male": 1, "Female": 2}).to_numpy(dtype=np.int8)
+    sex = raw["SEX"].map({"Male": 1, "Female": 2}).to_numpy(dtype=np.int8)
+    return pd.DataFrame(table), Dictionary(tuple(rows)), sex
 
 
 def simulated(n: int = 3900, seed: int = 1) -> tuple[pd.DataFrame, Dictionary, np.ndarray]:
@@ -127,7 +130,8 @@ def c2st(a: pd.DataFrame, b: pd.DataFrame, seed: int) -> float:
     """Area under the curve of gradient boosting that tells a from b (5-fold), 0.5 where it cannot."""
     both = pd.concat([a, b], ignore_index=True)
     text = [c for c in both if not pd.api.types.is_numeric_dtype(both[c])]
-    both[text] = OrdinalEncoder(encoded_missing_value=-1).fit_transform(both[text].astype(object).where(both[text].notna(), np.nan))
+    plain = both[text].astype(object).where(both[text].notna(), np.nan)
+    both[text] = OrdinalEncoder(encoded_missing_value=-1).fit_transform(plain)
     label = np.repeat([0, 1], [len(a), len(b)])
     p = cross_val_predict(HistGradientBoostingClassifier(max_iter=60, random_state=seed), both.to_numpy(float), label,
                           cv=5, method="predict_proba")[:, 1]
@@ -164,7 +168,8 @@ def judge(pseudo, pseudo_scores, real: dict, scores: dict, dictionary: Dictionar
     def rms(x, y, where):
         return np.sqrt(np.mean((x - y)[where] ** 2))
 
-    return {"marginal R": reached.mean() / floor.mean(), "worst item R": (reached / np.maximum(floor, floor.mean())).max(),
+    return {"marginal R": reached.mean() / floor.mean(),
+            "worst item R": (reached / np.maximum(floor, floor.mean())).max(),
             "correlation R": rms(r["pseudo"], r["A"], fine) / rms(r["B"], r["A"], fine),
             "slope": (r["pseudo"] * truth)[large].sum() / (truth**2)[large].sum(),
             "link R": rms(link["pseudo"], link["A"], ...) / rms(link["B"], link["A"], ...),
@@ -218,13 +223,14 @@ def main() -> None:
         table = raw
         for item in dictionary.items:
             if item.categories:
-                table[item.name] = raw[item.name].map(lambda v: v if isinstance(v, str) else f"{v:g}", na_action="ignore")
+                table[item.name] = raw[item.name].map(lambda v: v if isinstance(v, str) else f"{v:g}",
+                                                      na_action="ignore")
     elif NHANES.exists() and not options.simulated:
         table, dictionary, sex = nhanes()
     else:
         table, dictionary, sex = simulated()
     tables = [one_split(table, dictionary, sex, settings, seed) for seed in range(1, options.splits + 1)]
-    print(f"\n{len(table)} people, {len(dictionary.items)} items, mean of {options.splits} splits in three; floor: R = 1")
+    print(f"\n{len(table)} people, {len(dictionary.items)} items, mean of {options.splits} splits; floor: R = 1")
     print((sum(tables) / len(tables)).round(3).to_string())
 
 

@@ -1,6 +1,5 @@
 """Give strangers' health records to the genomes at random, and plant the configured genetic effects."""
 
-import numpy as np
 import pandas as pd
 
 from pseudocohort.cohort import planted
@@ -24,17 +23,14 @@ with logged(snakemake.log[0]) as log:
     truth = []
     for item, effect in settings["effects"].items():
         if "score" in effect:
-            sites = common.sites.assign(id=np.arange(len(common.sites)))
-            weight, _ = match_score(read_scoring_file(effect["score"], p.build), sites, minimum_overlap=0.0)
-            chosen = np.flatnonzero(weight)
-            weight = weight[chosen]
+            score = read_scoring_file(effect["score"], p.build)
+            chosen, values, _ = match_score(score, common.sites.assign(id=""), minimum_overlap=0.0)
         else:
-            chosen, weight = planted.choose_effects(common, effect["sites"], settings["seed"], item)
-            weight = weight / common.dosage[chosen].std(axis=1)
-        genetic = weight @ common.dosage[chosen].astype(float)
+            chosen, values = planted.choose_effects(common, effect["sites"], settings["seed"], item)
+        genetic = planted.genetic_values(values, common.dosage[chosen])
         decimals = planted.decimals_of(result[item])
         result[item] = planted.plant(result[item].to_numpy(dtype=float), genetic, effect["h2"]).round(decimals)
-        truth.append(planted.effects_table(item, common.sites.iloc[chosen], common.dosage[chosen], weight))
+        truth.append(planted.effects_table(item, common.sites.iloc[chosen], values, genetic.std()))
     result.insert(0, "person", people)
     for frame, path in ((result, snakemake.output.phenotypes), (pd.concat(truth), snakemake.output.effects)):
         with atomic(path) as part:

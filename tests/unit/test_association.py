@@ -128,6 +128,21 @@ def test_logistic_agrees_with_the_score_test_of_statsmodels(cohort):
             assert np.sign(beta[i, k]) == np.sign(g @ null.resid_response)
 
 
+def test_a_trait_has_no_estimate_where_its_own_people_carry_too_few_minor_alleles(cohort):
+    """A binary trait that age or sex nearly decides once gave p = 1e-13 at a site with ten minor alleles."""
+    prefixes, dosage, traits = cohort
+    sites, beta, _, _, af = collect(associate(prefixes, None, traits, 20))
+    seen = (~np.isnan(traits.values)).sum(axis=0)
+    carried = np.minimum(af, 1 - af) * 2 * seen
+    few = carried < 19.5
+    assert few[:, 2].any()
+    assert np.isnan(beta[few]).all()
+    rare = ~np.isnan(beta[:, 4])
+    cases = np.nanmean(traits.values[:, 4])
+    assert (carried[rare, 4] * cases * (1 - cases)).min() > 2
+    assert (~rare & (carried[:, 4] >= 20)).any()
+
+
 def test_one_newton_step_is_near_the_odds_ratio_for_a_small_effect(cohort):
     prefixes, dosage, traits = cohort
     sites, beta, se, log10p, _ = collect(associate(prefixes[:1], None, traits, 200))
@@ -150,6 +165,19 @@ def test_blocks_and_subsets_of_people_change_nothing_else(cohort):
         counts = genotypes.dosages(0, 150).sum(axis=1)
     kept = np.minimum(counts, 2 * len(rows) - counts) >= 5
     assert (one[0]["chrom"] == "21").sum() == kept.sum()
+
+
+def test_traits_of_one_kind_or_none(cohort, tmp_path):
+    prefixes, _, traits = cohort
+    whole = collect(associate(prefixes, None, traits, 5))
+    for columns in ([3, 4], [0, 2], [1]):
+        some = traits._replace(names=tuple(traits.names[k] for k in columns), values=traits.values[:, columns],
+                               kind=tuple(traits.kind[k] for k in columns))
+        part = collect(associate(prefixes, None, some, 5))
+        for a, b in zip(part[1:], whole[1:], strict=True):
+            np.testing.assert_allclose(a, b[:, columns], rtol=1e-4, atol=1e-5)
+    none = traits._replace(names=(), kind=(), values=np.empty((N, 0)))
+    assert write_association(tmp_path / "none", associate(prefixes, None, none, 5), ()) == len(whole[0])
 
 
 def test_rows_must_fit_the_traits(cohort):

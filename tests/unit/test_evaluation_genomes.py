@@ -6,10 +6,11 @@ import pytest
 
 from evaluation_cohort import make_people, reproduce, write_chromosome, write_genomes
 from pseudocohort import counter
-from pseudocohort.evaluation import drift
 from pseudocohort.evaluation.copies import genome_copies, hash_block, person_hash
 from pseudocohort.evaluation.genomes import evaluate_genomes
 from pseudocohort.evaluation.sites import linkage_pairs, matching_blocks, squared_correlation
+from pseudocohort.genome import drift
+from pseudocohort.genome.founders import pseudo_people
 from pseudocohort.genotypes import Genotypes
 
 SITES, GENERATIONS = 700, 4
@@ -27,7 +28,8 @@ def evaluate(cohort, chromosomes=("21", "22", "X"), pseudo=None):
     _, people, (real, made, maps, pedigree) = cohort
     real, maps = ({c: d[c] for c in chromosomes} for d in (real, maps))
     made = {c: (pseudo or {}).get(c, made[c]) for c in chromosomes}
-    lines, arrays = evaluate_genomes(real, made, maps, people, pedigree, 1)
+    expected = drift.expectation(pedigree, counter.generator(1, "gene dropping"))
+    lines, arrays = evaluate_genomes(real, made, maps, people, pseudo_people(pedigree), expected, GENERATIONS, 1)
     return {line["metric"]: line for line in lines}, arrays
 
 
@@ -57,7 +59,7 @@ def test_honest_reproduction_is_within_every_goal(honest):
     assert find(lines, "singletons of the founders")["ratio"] == pytest.approx(1, abs=0.2)
     assert find(lines, "allele frequency at common sites")["ratio"] < 1.25
     assert arrays["structure/pseudo"].shape == (450, 2)
-    assert arrays["linkage/r2"][0, 0] > 3 * arrays["linkage/r2"][0, -1]
+    assert arrays["linkage/r2"][0, 2] > 3 * arrays["linkage/r2"][0, -1]
 
 
 def test_swapped_alleles_are_seen(cohort):
@@ -102,9 +104,10 @@ def test_an_exact_copy_of_a_person_is_seen(cohort):
         return made
 
     lines, _ = evaluate(cohort, ("21",), changed(cohort, "copied", copy))
-    assert find(lines, "whole genome equals")["value"] == 1
-    assert find(lines, "whole genome equals")["verdict"] == "beyond"
-    assert find(lines, "pairs of autosomes")["value"] == 1
+    before, _ = evaluate(cohort, ("21",))  # four generations leave a 20 cM chromosome whole now and then
+    copies = find(lines, "whole genome equals")
+    assert copies["value"] == find(before, "whole genome equals")["value"] + 1
+    assert copies["verdict"] == "beyond"
 
 
 def test_only_x_and_sites_missing_from_the_pseudo_file(cohort, tmp_path):

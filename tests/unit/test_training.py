@@ -22,8 +22,8 @@ def small_cohort(n=400, seed=1):
     x = 0.5 * scores["x"] + random.normal(size=n)
     table = pd.DataFrame({"x": np.round(np.exp(x), 2), "y": np.where(x + random.normal(size=n) > 1, "1", "0"),
                           "age": random.integers(30, 70, n).astype(float)})
-    people = pd.DataFrame({"sex": random.integers(1, 3, n), "stratum": "all", "family": random.integers(0, n // 3, n)})
-    people["family"] = people["family"].astype(str)
+    people = pd.DataFrame({"sex": random.integers(1, 3, n), "stratum": "all",
+                           "family": [f"f{i // 4}" for i in range(n)]})
     rows = (Item("age", "continuous", role="age"), Item("x", "continuous"), Item("y", "binary", categories=("0", "1")))
     return table, people, scores, Dictionary(rows)
 
@@ -74,32 +74,49 @@ def test_same_seed_same_network_and_the_saved_model_samples_the_same(tmp_path):
         training.load_model(tmp_path / "none")
 
 
-def test_early_stopping_keeps_the_best_epoch_and_search_keeps_its_table(caplog):
+def test_early_stopping_keeps_the_best_epoch(caplog):
     table, people, scores, dictionary = small_cohort(200)
-    settings = {"epochs": 30, "hidden": 16, "batch": 32, "learning_rate": 0.05, "patience": 2, "search": 2}
+    settings = {"epochs": 30, "hidden": 16, "batch": 32, "learning_rate": 0.05, "patience": 2}
     with caplog.at_level("INFO", logger="pseudocohort"):
         model = training.train_network(table, people, scores, dictionary, settings, 2)
-    assert list(model.search["trial"]) == [0, 1]
-    assert model.search["validation_loss"].min() == pytest.approx(model.curve["validation_loss"].min())
     assert len(model.curve) < 30
     assert len(model.curve) == model.curve["validation_loss"].idxmin() + 3
     assert "early stopping" in caplog.text
     assert "s left" in caplog.text
 
 
-@pytest.mark.parametrize("bad", [3, 190])  # a person trained on, a person held out
+def test_search_keeps_its_table_and_the_best_trial(monkeypatch):
+    tried = []
+
+    def fake(data, c, held, names, shape, settings, seed):
+        tried.append(settings)
+        return shape, pd.DataFrame({"epoch": [1, 2], "validation_loss": [9.0, abs(settings.hidden - 64) + 1.0]})
+
+    monkeypatch.setattr(training, "fit_network", fake)
+    table, _, _, dictionary = small_cohort(100)
+    encoding = training.fit_encoding(table, np.ones(100, np.int8), dictionary)
+    start = training.make_settings({"hidden": 100, "search": 12})
+    shape, best, _, rows = training._search(None, np.zeros((100, 3)), None, encoding, [], start, 5)
+    assert tried[0] == start
+    assert len(rows) == len(tried) == 12
+    assert best.hidden == shape.hidden == 64
+    assert rows["validation_loss"].min() == 1
+    assert {t.hidden for t in tried[1:]} == {32, 64, 128}
+    assert all(0.003 <= t.learning_rate <= 0.03 for t in tried)
+
+
+@pytest.mark.parametrize("bad", [3, 390])  # a person trained on, a person held out
 def test_nan_stops_with_the_item_named(bad):
-    table, people, _, dictionary = small_cohort(200)
-    sex = people["sex"].to_numpy()
-    encoding = training.fit_encoding(table, sex, dictionary)
-    data = training.encode(encoding, table, sex)
-    atom = encoding.items[encoding.index["x"]].atoms[0]
-    data.low[bad, atom] = np.nan
-    held = np.arange(200) >= 180
+    table, people, _, dictionary = small_cohort()
+    encoding = training.fit_encoding(table, people["sex"].to_numpy(), dictionary)
+    data = training.encode(encoding, table, people["sex"].to_numpy())
+    data.low[bad, encoding.items[encoding.index["x"]].atoms[0]] = np.nan
+    held = np.arange(400) >= 360
     names = [encoding.items[a.item].name for a in encoding.atoms]
-    settings = training.Settings(epochs=2, hidden=8, batch=60)
-    with pytest.raises(InputError, match=r"training stopped in epoch 1: the loss is no longer a number for item x\n"):
-        training.fit_network(data, np.zeros((200, 1), np.float32), held, names, Shape(1, (False, True), 8, 4), settings, 1)
+    settings = training.make_settings(QUICK)
+    with pytest.raises(InputError, match=r"training stopped in epoch \d: the loss is no longer a number for item x\n"):
+        training.fit_network(data, np.zeros((400, 7), np.float32), held, names, Shape(7, (False, True), 16, 4),
+                             settings, 1)
 
 
 def test_aggregate_moments_are_least_squares():

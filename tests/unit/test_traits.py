@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
+from pseudocohort.cohort.dictionary import read_dictionary
 from pseudocohort.genetics.traits import inverse_normal, make_traits
 
 
@@ -37,6 +38,18 @@ def table():
     frame.loc[10:29, "smoke"] = None
     frame.loc[40:49, "ill"] = None
     return frame, rng.choice([1, 2], n), rng.uniform(20, 80, n), rng.choice(["north", "south", "isle"], n)
+
+
+def test_a_dictionary_file_gives_the_same_traits(table, tmp_path):
+    frame, sex, age, stratum = table
+    (tmp_path / "d.tsv").write_text(
+        "item\ttype\trole\tcategories\ttrait\nage\tcontinuous\tage\t\t\ntg\tcontinuous\t\t\t\n"
+        "smoke\tordinal\t\tnever=never|often=often|daily=daily\t\nill\tbinary\t\tno=no|yes=yes\t\n"
+        "visits\tcount\t\t\tno\n")
+    mine = make_traits(frame, sex, age, stratum, read_dictionary(tmp_path / "d.tsv"))
+    theirs = make_traits(frame, sex, age, stratum, dictionary(tg="continuous", smoke="ordinal", ill="binary"))
+    assert mine.names == theirs.names == ("tg", "smoke", "ill")
+    np.testing.assert_array_equal(mine.values, theirs.values)
 
 
 def test_inverse_normal_is_bloms_score_with_average_ranks_of_ties():

@@ -98,3 +98,13 @@ def tell_results(config):
             "                   results/synthetic/phenotypes.tsv.gz (and .parquet)\n"
             "                   results/synthetic/scores.parquet"
         )
+
+
+def figure(name, category):
+    """A figure for the report, and for `snakemake --report` with its caption."""
+    return report(
+        f"results/figures/{name}.svg",
+        caption=f"../report/{name}.rst",
+        category=category,
+        labels={"figure": name.replace("_", " ")},
+    )

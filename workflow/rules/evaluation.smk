@@ -1,1 +1,188 @@
-# Evaluation and report.
+# Real against pseudo beside the noise floor; figures; the report.
+
+
+rule evaluate_genomes:
+    input:
+        genotypes("real"),
+        genotypes("synthetic"),
+        maps=expand("results/real/maps/chr{chrom}.tsv", chrom=CHROMOSOMES),
+        people="results/real/people.parquet",
+        pseudo_people=ancient("results/synthetic/people.parquet"),
+        expected=ancient("results/evaluation/drift.json"),
+        seed="results/secret/seed",
+    output:
+        metrics="results/evaluation/genomes.json",
+        arrays="results/evaluation/genomes.npz",
+    params:
+        chromosomes=CHROMOSOMES,
+        generations=config["generations"],
+        code=code("evaluate_genomes"),
+    log:
+        "logs/evaluate_genomes.log",
+    benchmark:
+        "logs/benchmarks/evaluate_genomes.tsv"
+    resources:
+        mem_mb=memory(3000, 2),
+        runtime=minutes(20, 0.2),
+    message:
+        "Compare genomes: frequencies, linkage disequilibrium, ancestry, copies"
+    script:
+        "../../scripts/evaluate_genomes.py"
+
+
+rule evaluate_items:
+    input:
+        people="results/real/people.parquet",
+        real="results/real/phenotypes.parquet",
+        pseudo="results/synthetic/phenotypes.parquet",
+        baseline="results/synthetic/baseline.parquet",
+        real_scores="results/real/scores.parquet",
+        pseudo_scores="results/synthetic/scores.parquet",
+        dictionary="results/real/dictionary.tsv",
+        seed="results/secret/seed",
+    output:
+        metrics="results/evaluation/items.json",
+        arrays="results/evaluation/items.npz",
+    params:
+        code=code("evaluate_items"),
+    log:
+        "logs/evaluate_items.log",
+    benchmark:
+        "logs/benchmarks/evaluate_items.tsv"
+    resources:
+        mem_mb=memory(3000, 20),
+        runtime=minutes(20, 1),
+    message:
+        "Compare items: distributions, correlations, scores"
+    script:
+        "../../scripts/evaluate_items.py"
+
+
+rule evaluate_associations:
+    input:
+        real="results/association/real",
+        holdout="results/association/holdout",
+        synthetic="results/association/synthetic",
+        seed="results/secret/seed",
+    output:
+        metrics="results/evaluation/associations.json",
+        arrays="results/evaluation/associations.npz",
+    params:
+        code=code("evaluate_associations"),
+    log:
+        "logs/evaluate_associations.log",
+    benchmark:
+        "logs/benchmarks/evaluate_associations.tsv"
+    resources:
+        mem_mb=memory(3000, 5),
+        runtime=minutes(20, 0.2),
+    message:
+        "Compare associations: effects at the real hits, inflation, false hits"
+    script:
+        "../../scripts/evaluate_associations.py"
+
+
+rule summary:
+    input:
+        expand("results/evaluation/{part}.json", part=["genomes", "items", "associations"]),
+    output:
+        "results/evaluation/summary.json",
+    params:
+        code=code("summary"),
+    log:
+        "logs/summary.log",
+    localrule: True
+    message:
+        "Summary of all measures, with their verdicts"
+    script:
+        "../../scripts/summary.py"
+
+
+rule figures_genomes:
+    input:
+        "results/evaluation/genomes.npz",
+    output:
+        figure("af_scatter", "Genomes"),
+        figure("sfs", "Genomes"),
+        figure("ld_decay", "Genomes"),
+        figure("pca", "Genomes"),
+    params:
+        code=code("figures_genomes"),
+    log:
+        "logs/figures_genomes.log",
+    resources:
+        mem_mb=memory(1500, 10),
+        runtime=10,
+    message:
+        "Figures of the genomes"
+    script:
+        "../../scripts/figures_genomes.py"
+
+
+rule figures_items:
+    input:
+        arrays="results/evaluation/items.npz",
+        model="results/model",
+    output:
+        figure("marginals", "Items"),
+        figure("correlation_heatmaps", "Items"),
+        figure("correlation_pairs", "Items"),
+        figure("score_distribution", "Items"),
+        figure("score_deciles", "Items"),
+        figure("learning_curve", "Items"),
+    params:
+        code=code("figures_items"),
+    log:
+        "logs/figures_items.log",
+    resources:
+        mem_mb=memory(1500, 10),
+        runtime=10,
+    message:
+        "Figures of the items"
+    script:
+        "../../scripts/figures_items.py"
+
+
+rule figures_associations:
+    input:
+        "results/evaluation/associations.npz",
+    output:
+        figure("manhattan", "Associations"),
+        figure("qq", "Associations"),
+        figure("beta_beta", "Associations"),
+        figure("lambda_gc", "Associations"),
+        by_trait=directory("results/figures/manhattan"),
+    params:
+        code=code("figures_associations"),
+    log:
+        "logs/figures_associations.log",
+    resources:
+        mem_mb=memory(1500, 10),
+        runtime=10,
+    message:
+        "Figures of the associations"
+    script:
+        "../../scripts/figures_associations.py"
+
+
+rule report_page:
+    input:
+        rules.figures_genomes.output,
+        rules.figures_items.output,
+        rules.figures_associations.output,
+        summary="results/evaluation/summary.json",
+        weights="results/evaluation/weights.json",
+        import_report="results/real/import_report.json",
+        dictionary="results/real/dictionary.tsv",
+        run_config="results/run_config.yaml",
+    output:
+        "results/report.html",
+    params:
+        code=code("report_page"),
+    log:
+        "logs/report_page.log",
+    localrule: True
+    message:
+        "The report: {output}"
+    script:
+        "../../scripts/report_page.py"

@@ -9,6 +9,7 @@ rule pedigree:
     output:
         pedigree=unless_kept("results/pedigree.npz"),
         people="results/synthetic/people.parquet",
+        drift="results/evaluation/drift.json",
     params:
         people=config["people"],
         generations=config["generations"],

@@ -67,21 +67,31 @@ def assign_rows(table: pd.DataFrame, sex_item: str, sex: np.ndarray, seed: int) 
 def plant(values: np.ndarray, genetic: np.ndarray, h2: float) -> np.ndarray:
     """Give `values` (n,) a genetic share h2 of their variance, keeping mean and SD; NaN stay NaN.
 
-    genetic: (n,) genetic values, on any scale.
+    genetic: (n,) genetic values, on any scale.  The few results beyond the range of `values` get its bound.
     """
     mean, sd = np.nanmean(values), np.nanstd(values)
     standard = (genetic - genetic.mean()) / genetic.std()
-    return mean + np.sqrt(1 - h2) * (values - mean) + np.sqrt(h2) * sd * standard
+    planted = mean + np.sqrt(1 - h2) * (values - mean) + np.sqrt(h2) * sd * standard
+    return np.clip(planted, np.nanmin(values), np.nanmax(values))
 
 
 def choose_effects(common: CommonSites, sites: int, seed: int, item: str) -> tuple[np.ndarray, np.ndarray]:
-    """Random causal sites (rows of `common`) and their normal effects per SD of the dosage."""
+    """Random causal sites (rows of `common`) and the contributions (sites, 3) of 0, 1 and 2 ALT alleles.
+
+    The effects per SD of the dosage are standard normal.
+    """
     random = counter.generator(seed, "planted effects", item)
     if sites > len(common.sites):
         raise InputError(f"{sites} causal sites wanted, {len(common.sites)} common sites found",
                          where=f"config key planted.effects.{item}.sites", remedy="ask for fewer")
     rows = np.sort(random.choice(len(common.sites), sites, replace=False))
-    return rows, random.standard_normal(sites)
+    weight = random.standard_normal(sites) / common.dosage[rows].std(axis=1)
+    return rows, weight[:, None] * np.arange(3)
+
+
+def genetic_values(contributions: np.ndarray, dosage: np.ndarray) -> np.ndarray:
+    """Sum over sites of the contribution (sites, 3) of everybody's ALT count (sites, people): (people,)."""
+    return np.take_along_axis(contributions, dosage.astype(np.intp), axis=1).sum(axis=0)
 
 
 def decimals_of(values: pd.Series) -> int:
@@ -90,8 +100,8 @@ def decimals_of(values: pd.Series) -> int:
     return next((d for d in range(3) if np.allclose(seen, np.round(seen, d))), 3)
 
 
-def effects_table(item: str, sites: pd.DataFrame, dosage: np.ndarray, weight: np.ndarray) -> pd.DataFrame:
-    """Truth of one item: chrom pos ref alt effect_allele, and the effect in SD of the genetic value per ALT allele."""
-    total = weight @ dosage.astype(float)
-    table = sites.assign(item=item, effect_allele=sites["alt"], effect=weight / total.std())
+def effects_table(item: str, sites: pd.DataFrame, contributions: np.ndarray, sd: float) -> pd.DataFrame:
+    """Truth of one item: chrom pos ref alt effect_allele, and the mean effect of an ALT allele in genetic SDs."""
+    effect = (contributions[:, 2] - contributions[:, 0]) / 2 / sd
+    table = sites.assign(item=item, effect_allele=sites["alt"], effect=effect)
     return table[["item", "chrom", "pos", "ref", "alt", "effect_allele", "effect"]]

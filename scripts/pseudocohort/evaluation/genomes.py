@@ -11,12 +11,11 @@ import pandas as pd
 
 from pseudocohort import counter
 from pseudocohort.cohort.maps import read_map
-from pseudocohort.evaluation import drift
 from pseudocohort.evaluation.copies import genome_copies
 from pseudocohort.evaluation.metrics import against_floor, compared, ks_distance, metric, real_halves
 from pseudocohort.evaluation.sites import PAIR_BINS, Sample, sample_chromosome
 from pseudocohort.evaluation.structure import principal_components
-from pseudocohort.genome.pedigree import Pedigree
+from pseudocohort.genome.drift import Drift
 
 log = logging.getLogger("pseudocohort")
 COMMON = 0.05
@@ -32,7 +31,9 @@ def evaluate_genomes(
     pseudo: dict[str, str],
     maps: dict[str, str],
     people: pd.DataFrame,
-    pedigree: Pedigree,
+    pseudo_people: pd.DataFrame,
+    expected: Drift,
+    generations: int,
     seed: int,
     sites: int = 20_000,
     persons: int = 1000,
@@ -40,7 +41,8 @@ def evaluate_genomes(
     """All metrics of the genomes, and aggregates for the figures.
 
     real, pseudo: genotype prefix by chromosome.  maps: table (pos, cM) by chromosome.  people: real people in
-    the order of the .psam (person, sex, family, stratum, part).  pedigree: the one behind the pseudo genomes.
+    the order of the .psam (person, sex, family, stratum, part).  pseudo_people: person, sex, stratum.  expected: what
+    the pedigree makes of allele frequencies; generations: how many it has.
     sites: at most so many of a chromosome; persons: at most so many of each group for LD, spectrum and PCA.
     """
     part = people["part"].to_numpy(dtype=str)
@@ -52,15 +54,14 @@ def evaluate_genomes(
             sample_chromosome(chrom, real[chrom], pseudo[chrom], maps[chrom], part, seed, sites, persons, spacing)
         )
         log.info("chromosome %s: %d sites compared", chrom, len(samples[-1].cm))
-    expected = drift.expectation(pedigree, counter.generator(seed, "gene dropping"))
     rng = counter.generator(seed, "evaluate genomes")
     autosomes = [s for s in samples if s.chrom != "X"]
     lines, arrays = frequency_metrics(autosomes or samples, expected if autosomes else None, rng)
-    for more, extra in (spectrum_metrics(samples), linkage_metrics(samples, pedigree.generations, rng)):
+    for more, extra in (spectrum_metrics(samples), linkage_metrics(samples, generations, rng)):
         lines, arrays = lines + more, arrays | extra
     lines += singleton_metrics(autosomes, expected) + heterozygosity_metrics(autosomes, rng)
     if sum(len(s.structure_real) for s in autosomes) >= 20:
-        axes = principal_components(autosomes, people, pedigree, rng)
+        axes = principal_components(autosomes, people, pseudo_people, rng)
         lines += structure_metrics(axes, people, rng)
         arrays |= axes.figure
     lines += genome_copies(
@@ -71,7 +72,7 @@ def evaluate_genomes(
 
 
 def frequency_metrics(
-    samples: list[Sample], expected: drift.Drift | None, rng: np.random.Generator
+    samples: list[Sample], expected: Drift | None, rng: np.random.Generator
 ) -> tuple[list[dict], dict[str, np.ndarray]]:
     """Allele frequencies. Distances are RMS of (p - q) / sqrt(q(1 - q)), q the founders' frequency, at common sites.
 
@@ -164,7 +165,7 @@ def spectrum_metrics(samples: list[Sample]) -> tuple[list[dict], dict[str, np.nd
     ], arrays
 
 
-def singleton_metrics(samples: list[Sample], expected: drift.Drift) -> list[dict]:
+def singleton_metrics(samples: list[Sample], expected: Drift) -> list[dict]:
     """Share of the founders' singletons that any pseudo person carries, beside what the pedigree lets survive."""
     once = [s.totals["train"] == 1 for s in samples]
     total = sum(int(o.sum()) for o in once)

@@ -27,7 +27,11 @@ def histogram_edges(values: np.ndarray, bins: int = BINS) -> np.ndarray:
         edges = np.append(distinct - 0.5, distinct[-1] + 0.5)
         edges = edges[(edges > low - 1) & (edges < high + 1)]
     else:
-        edges = np.linspace(low, high, bins + 1)
+        # Bins of whole steps of rounded values; else a bin would have one value more than its neighbour.
+        step = np.diff(distinct).min() if len(distinct) <= len(values) / 3 else 0.0
+        width = np.ceil((high - low) / bins / step) * step if step > 0 else (high - low) / bins
+        start = distinct[np.searchsorted(distinct, low)] - step / 2 if step > 0 else low
+        edges = start + width * np.arange(round((high - start) / width) + 1)
     return _merged(values, edges)
 
 
@@ -86,26 +90,26 @@ def marginals(setting: Setting, real: Table, pseudo: Table, naive: Table) -> dic
 
 
 def scores(setting: Setting, real: Table, pseudo: Table) -> dict[str, np.ndarray]:
-    """Score distributions and the mean of the item by decile of its score, for every trait with a score."""
-    index = {item.name: j for j, item in enumerate(setting.items)}
-    train, arrays, names = setting.train, {}, []
+    """Score distributions and the mean of the item by decile of its score, strongest link first."""
+    index, train = {item.name: j for j, item in enumerate(setting.items)}, setting.train
+    links = {}
     for t, name in enumerate(setting.score_names):
+        seen = np.flatnonzero(train)[~np.isnan(real.values[train, index[name]])] if name in index else []
+        if len(seen) >= FEWEST_VALUES and min(real.scores[seen, t].std(), real.values[seen, index[name]].std()) > 0:
+            links[t] = abs(np.corrcoef(real.scores[seen, t], real.values[seen, index[name]])[0, 1])
+    arrays: dict = {"score/count": np.array(len(links))}
+    for k, t in enumerate(sorted(links, key=links.get, reverse=True)):
+        item, j = setting.items[index[setting.score_names[t]]], index[setting.score_names[t]]
         score = real.scores[:, t]
-        if name not in index or train.sum() < FEWEST_VALUES or score[train].std() == 0:
-            continue
         centre, scale = score[train].mean(), score[train].std()
         sets = [(s - centre) / scale for s in (score[train], pseudo.scores[:, t], score[~train])]
-        item = setting.items[index[name]]
-        columns = [real.values[train, index[name]], pseudo.values[:, index[name]], real.values[~train, index[name]]]
-        cuts = np.quantile(sets[0], np.linspace(0.1, 0.9, 9))
-        edges = histogram_edges(sets[0])
-        key = f"score/{len(names)}"
-        arrays[f"{key}/edges"] = edges
-        arrays[f"{key}/density"] = np.array([density(s, edges) for s in sets])
-        arrays[f"{key}/deciles"] = np.array([_by_decile(s, y, cuts) for s, y in zip(sets, columns, strict=True)])
-        arrays[f"{key}/text"] = [name, item.label or name, item.unit or "-", item.type]
-        names.append(name)
-    return arrays | {"score/count": np.array(len(names))}
+        columns = [real.values[train, j], pseudo.values[:, j], real.values[~train, j]]
+        cuts, edges = np.quantile(sets[0], np.linspace(0.1, 0.9, 9)), histogram_edges(sets[0])
+        arrays[f"score/{k}/edges"] = edges
+        arrays[f"score/{k}/density"] = np.array([density(s, edges) for s in sets])
+        arrays[f"score/{k}/deciles"] = np.array([_by_decile(s, y, cuts) for s, y in zip(sets, columns, strict=True)])
+        arrays[f"score/{k}/text"] = [item.name, item.label or item.name, item.unit or "-", item.type]
+    return arrays
 
 
 def _by_decile(score: np.ndarray, values: np.ndarray, cuts: np.ndarray) -> np.ndarray:

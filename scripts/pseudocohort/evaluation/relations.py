@@ -47,7 +47,10 @@ def correlation_columns(items: tuple, train: np.ndarray, lost: np.ndarray) -> Co
 
 
 def normal_scores(table: Table, columns: Columns) -> np.ndarray:
-    """The columns as inverse normal ranks or 0/1 indicators: (n, columns), NaN where the item (or its question) is missing."""
+    """The columns as inverse normal ranks or 0/1 indicators: (n, columns).
+
+    NaN where the item is missing, or for its missingness where it was not asked.
+    """
     lost = missingness(table)
     scores = np.empty((len(lost), len(columns.item)))
     for c, (j, category) in enumerate(zip(columns.item, columns.category, strict=True)):
@@ -82,6 +85,12 @@ def cluster(matrix: np.ndarray) -> np.ndarray:
     return leaves_list(linkage(squareform(np.clip(distance, 0, 1), checks=False), "average", optimal_ordering=True))
 
 
+def _shown_order(columns: Columns, matrix: np.ndarray) -> np.ndarray:
+    """Columns of the heat maps in clustered order; missingness is left out, to keep the maps readable."""
+    shown = np.flatnonzero(columns.category != -2)
+    return shown[cluster(matrix[np.ix_(shown, shown)])]
+
+
 def slope_through_origin(reference: np.ndarray, values: np.ndarray, least: float = 0.1) -> float:
     """Slope of values on reference, without intercept, over the pairs with |reference| > least."""
     use = np.isfinite(reference) & np.isfinite(values) & (np.abs(reference) > least)
@@ -100,7 +109,7 @@ def correlation_metrics(setting: Setting, real: Table, pseudo: Table, naive: Tab
         "baseline": correlations(naives),
     }
     arrays = {f"correlation/{name}": matrix for name, matrix in sets.items()}
-    arrays |= {"correlation/names": list(columns.names), "correlation/order": cluster(sets["train"])}
+    arrays |= {"correlation/names": list(columns.names), "correlation/order": _shown_order(columns, sets["train"])}
     if len(columns.item) < 2:
         return [], arrays
     upper = np.triu_indices(len(columns.item), 1)

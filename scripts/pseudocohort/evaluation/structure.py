@@ -8,12 +8,11 @@ import pandas as pd
 from scipy.ndimage import gaussian_filter
 
 from pseudocohort.evaluation.sites import Sample
-from pseudocohort.genome.pedigree import Pedigree
 
 AXES = 4
 GRID = 80
 FEWEST_PEOPLE = 20  # strata with fewer real people are not drawn
-CROWD = 5  # density is shown where at least about so many people lie within the smoothing kernel
+CROWD = 5  # density is kept above that of about so many people within the smoothing kernel
 
 
 class Axes(NamedTuple):
@@ -28,7 +27,7 @@ class Axes(NamedTuple):
 
 
 def principal_components(
-    samples: list[Sample], people: pd.DataFrame, pedigree: Pedigree, rng: np.random.Generator
+    samples: list[Sample], people: pd.DataFrame, pseudo_people: pd.DataFrame, rng: np.random.Generator
 ) -> Axes:
     """Axes from a random half of the founders (Patterson scaling); everybody else is projected, real and pseudo.
 
@@ -55,7 +54,7 @@ def principal_components(
         shown, projected = (model.transform(x).astype(float) for x in (real[:, rest], pseudo))
     axes = Axes(shown, rows[rest], projected, len(real), {})
     strata = people["stratum"].to_numpy(dtype=str)[rows[rest]]
-    pseudo_strata = np.array(pedigree.strata, dtype=str)[pedigree.stratum[-1]][pseudo_rows]
+    pseudo_strata = pseudo_people["stratum"].to_numpy(dtype=str)[pseudo_rows]
     return axes._replace(figure=_figure(shown, strata, projected, pseudo_strata, model.explained_variance_ratio_))
 
 
@@ -81,5 +80,5 @@ def _figure(
         counts = np.histogram2d(*real[rows, :2].T, bins=GRID, range=bounds)[0]
         width = max(GRID * 0.035, 1.5)
         smooth = gaussian_filter(counts, width, mode="constant") * (2 * np.pi * width**2)
-        arrays[f"structure/density/{i}"] = np.where(smooth >= CROWD, smooth, 0.0)
+        arrays[f"structure/density/{i}"] = np.maximum(smooth - CROWD, 0.0)
     return arrays

@@ -30,8 +30,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pysam
-from scipy.special import betainc, betaln, hyp2f1, log_ndtr
-from scipy.stats import chi2
+from scipy.special import betainc, betaln, hyp2f1, log_ndtr, ndtri
 
 from pseudocohort.files import atomic_directory
 from pseudocohort.genetics.traits import Traits
@@ -40,6 +39,9 @@ from pseudocohort.genotypes import Genotypes
 log = logging.getLogger("pseudocohort")
 
 COLUMNS = ["chrom", "pos", "id", "ref", "alt", "effect_allele", "beta", "se", "log10p", "n", "af"]
+# Below this information V (about the expected number of minor alleles among the rarer of cases and controls) the
+# score of a binary trait is too far from normal for its p to be believed.
+MINIMUM_INFORMATION = 4.0
 COLLINEAR = 1e-4  # a site with less of its variance than this left beside the covariates has no beta
 
 
@@ -207,7 +209,7 @@ def _one_block(minor: np.ndarray, design: Design, tables) -> tuple[np.ndarray, n
         denominator[:, pattern.columns], count[:, pattern.columns] = left[:, None], alleles[:, None]
     for j, trait in enumerate(design.logistic):
         left = weighted[j] - (halves[j * k:(j + 1) * k] ** 2).sum(axis=0)
-        left[left < COLLINEAR * weighted[j]] = np.nan
+        left[left < np.maximum(COLLINEAR * weighted[j], MINIMUM_INFORMATION)] = np.nan
         denominator[:, trait] = left
         lacking = np.flatnonzero(design.weights[:, j] == 0)
         count[:, trait] = total - minor[lacking].sum(axis=0, dtype=np.int64)
@@ -230,7 +232,8 @@ def associate(prefixes: list, people_rows, traits: Traits, minimum_minor_allele_
 
     prefixes: .pgen triples, one a chromosome, the same people in each.  people_rows: increasing rows of
     the .psam whose traits these are, or None for all.  minimum_minor_allele_count: alleles of the rarer
-    kind among those people (males on X count twice); sites below are left out.
+    kind among those people (males on X count twice); sites below are left out, and a trait has no estimate at
+    sites where the people who have it fall below, nor a binary one where V < 4.
     Raises ValueError when rows and traits do not fit.
     """
     n = len(traits.values)
@@ -249,16 +252,17 @@ def associate(prefixes: list, people_rows, traits: Traits, minimum_minor_allele_
                 kept = np.flatnonzero(np.minimum(alleles, 2 * n - alleles) >= max(minimum_minor_allele_count, 1))
                 if len(kept):
                     yield _block(dosage[kept], alleles[kept] > n, genotypes.sites.iloc[start:stop].iloc[kept],
-                                 design, tables, block_sites)
+                                 design, tables, block_sites, minimum_minor_allele_count)
             log.info("association: %s, %d sites, %d traits, %.1f s", Path(prefix).name, genotypes.n_sites,
                      len(traits.names), time.monotonic() - started)
 
 
-def _block(dosage, flip, sites, design: Design, tables, width: int) -> Block:
+def _block(dosage, flip, sites, design: Design, tables, width: int, minimum: int) -> Block:
     """Block of sites from ALT dosages (b, n); flip (b,): where REF is the rarer allele and is counted."""
     minor = np.zeros((dosage.shape[1], width), dtype=np.int8)  # one width, so that JAX compiles once
     minor[:, : len(dosage)] = np.where(flip[:, None], 2 - dosage, dosage).T
     cross, denominator, count = (a[: len(dosage)] for a in _one_block(minor, design, tables))
+    denominator[np.minimum(count, 2 * design.count - count) < minimum] = np.nan
     beta, se, log10p = _statistics(cross, denominator, design)
     frequency = count / (2 * design.count)
     beta[flip] = -beta[flip]
@@ -313,7 +317,7 @@ def lambda_gc(log10p: np.ndarray) -> float:
     log10p = np.asarray(log10p, dtype=float)
     if not np.isfinite(log10p).any():
         return float("nan")
-    return float(chi2.isf(10.0 ** -np.nanmedian(log10p), 1) / chi2.isf(0.5, 1))
+    return float((ndtri(10.0 ** -np.nanmedian(log10p) / 2) / ndtri(0.25)) ** 2)
 
 
 def _texts(values: np.ndarray) -> pa.Array:

@@ -85,7 +85,7 @@ def select_jointly(y, covariates, dosage, threshold: float) -> tuple[list[int], 
         remaining = (g**2).sum(axis=1)
         usable = remaining > INDEPENDENT * np.maximum(original, 1e-9)
         beta = np.where(usable, g @ left, 0) / np.where(usable, remaining, 1)
-        rss = (left**2).sum() - beta**2 * remaining
+        rss = np.maximum((left**2).sum() - beta**2 * remaining, 1e-12 * (left**2).sum())
         strength = minus_log10_p(beta * np.sqrt(remaining * df / rss), df)
         best = int(np.argmax(np.where(usable, strength, 0)))
         if not usable[best] or strength[best] <= threshold:

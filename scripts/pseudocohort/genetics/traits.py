@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri
-from scipy.stats import rankdata
 
 MINIMUM_VALUES = 30  # fewer people with a value than this: the trait is left out
 MINIMUM_CASES = 10  # fewer cases or fewer controls than this: the trait is left out
@@ -36,7 +35,8 @@ def inverse_normal(values: np.ndarray) -> np.ndarray:
     values = np.asarray(values, dtype=float)
     seen = ~np.isnan(values)
     scores = np.full(values.shape, np.nan)
-    scores[seen] = ndtri((rankdata(values[seen]) - 0.375) / (seen.sum() + 0.25))
+    ranks = pd.Series(values[seen]).rank(method="average").to_numpy()
+    scores[seen] = ndtri((ranks - 0.375) / (seen.sum() + 0.25))
     return scores
 
 

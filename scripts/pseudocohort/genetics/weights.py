@@ -62,6 +62,8 @@ def learn_weights(prefixes: list, people_rows, traits: Traits, seed: int, settin
     if settings["method"] not in METHODS:
         raise ValueError(f"unknown method {settings['method']}")
     n = len(traits.values)
+    if not traits.names:
+        return {}, []
     if n > settings["maximum_people"]:
         raise InputError(
             f"learning weights from {n} people would need about {4 * 8 * n * n / 1e9:.0f} GB of memory",

@@ -11,6 +11,7 @@ feed the heads start at zero: the network starts as the independent marginals an
 The likelihood of a value is the mixture's mass in its interval, or its density where the mass is small.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -96,6 +97,17 @@ class Network(nnx.Module):
         before, reads, _ = masks(self.shape)
         location = location + score[:, None] * (self.linear_score[atom] * before[atom])
         return location, hidden + score[:, None] * (self.hidden_score[atom] * reads[atom])
+
+
+@functools.cache
+def _graph(shape: Shape) -> nnx.GraphDef:
+    return nnx.split(nnx.eval_shape(lambda: Network(shape, nnx.Rngs(0))))[0]
+
+
+def with_parameters(shape: Shape, parameters) -> Network:
+    """The network of this shape with the given nnx.Param state; for use in compiled functions, where the shape is
+    static: unlike a network's own graph it compares equal from one network to the next."""
+    return nnx.merge(_graph(shape), parameters)
 
 
 def masks(shape: Shape):

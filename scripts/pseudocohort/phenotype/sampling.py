@@ -9,6 +9,8 @@ Every value is drawn, none is a mean or a most likely category. Three steps, in 
     the conditions and their residual covariance agree with the training moments; each time step 2 follows.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,7 +21,7 @@ from pseudocohort import counter
 from pseudocohort.phenotype import calibration
 from pseudocohort.phenotype.conditions import condition_matrix, draw_age, sex_codes
 from pseudocohort.phenotype.decoding import POLISH, Decoder, decode, people_table
-from pseudocohort.phenotype.network import draw
+from pseudocohort.phenotype.network import draw, with_parameters
 from pseudocohort.phenotype.training import PhenotypeModel
 
 
@@ -51,26 +53,28 @@ def draw_latents(model: PhenotypeModel, c: np.ndarray, sex: np.ndarray, uniform:
     decoder, latent = Decoder(model.encoding, sex, uniform), np.empty((n, atoms))
     if not atoms:
         return decoder, latent
-    graph, state = nnx.split(model.network)
-
-    @jax.jit
-    def start(state, c, z):
-        return nnx.merge(graph, state).start(c, z)
-
-    @jax.jit
-    def step(state, at, hidden, atom, u, normal):
-        return draw(nnx.merge(graph, state).one_head(at, hidden, atom), u, normal)
-
-    @jax.jit
-    def advance(state, at, hidden, atom, score):
-        return nnx.merge(graph, state).advance(at, hidden, atom, score)
-
-    at, hidden = start(state, jnp.asarray(c), jnp.asarray(z, dtype=jnp.float32))
+    shape, parameters = model.network.shape, nnx.state(model.network, nnx.Param)
+    at, hidden = _start(shape, parameters, jnp.asarray(c), jnp.asarray(z, dtype=jnp.float32))
     for atom in range(atoms):
         u, normal = random.random(n, dtype=np.float32), random.standard_normal(n, dtype=np.float32)
-        latent[:, atom] = np.asarray(step(state, at, hidden, atom, u, normal))
-        at, hidden = advance(state, at, hidden, atom, decoder.take(atom, latent[:, atom]))
+        latent[:, atom] = np.asarray(_draw_atom(shape, parameters, at, hidden, atom, u, normal))
+        at, hidden = _advance(shape, parameters, at, hidden, atom, decoder.take(atom, latent[:, atom]))
     return decoder, latent
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _start(shape, parameters, c, z):
+    return with_parameters(shape, parameters).start(c, z)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _draw_atom(shape, parameters, location, hidden, atom, u, normal):
+    return draw(with_parameters(shape, parameters).one_head(location, hidden, atom), u, normal)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _advance(shape, parameters, location, hidden, atom, score):
+    return with_parameters(shape, parameters).advance(location, hidden, atom, score)
 
 
 def _uniforms(seed: int, n: int, atoms: int) -> np.ndarray:

@@ -1,0 +1,27 @@
+"""Compare real and pseudo genomes."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from pseudocohort.evaluation.genomes import evaluate_genomes
+from pseudocohort.evaluation.metrics import save_arrays, save_metrics
+from pseudocohort.files import read_seed
+from pseudocohort.genome.drift import Drift
+from pseudocohort.job import logged
+
+with logged(snakemake.log[0]):
+    chromosomes = snakemake.params.chromosomes
+    metrics, arrays = evaluate_genomes(
+        {chrom: f"results/real/genotypes/chr{chrom}" for chrom in chromosomes},
+        {chrom: f"results/synthetic/genotypes/chr{chrom}" for chrom in chromosomes},
+        {chrom: f"results/real/maps/chr{chrom}.tsv" for chrom in chromosomes},
+        pd.read_parquet(snakemake.input.people),
+        pd.read_parquet(snakemake.input.pseudo_people),
+        Drift(**json.loads(Path(snakemake.input.expected).read_text())),
+        snakemake.params.generations,
+        read_seed(snakemake.input.seed),
+    )
+    save_metrics(snakemake.output.metrics, metrics)
+    save_arrays(snakemake.output.arrays, arrays)

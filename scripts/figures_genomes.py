@@ -1,0 +1,10 @@
+"""Draw the figures of the genomes."""
+
+from pathlib import Path
+
+from pseudocohort.evaluation.metrics import load_arrays
+from pseudocohort.job import logged
+from pseudocohort.report.figures_genomes import draw_genomes
+
+with logged(snakemake.log[0]):
+    draw_genomes(load_arrays(snakemake.input[0]), Path(snakemake.output[0]).parent)

@@ -1,0 +1,11 @@
+"""Draw the figures of the items and of the network's training."""
+
+from pathlib import Path
+
+from pseudocohort.evaluation.metrics import load_arrays
+from pseudocohort.job import logged
+from pseudocohort.report.figures_items import draw_items
+
+with logged(snakemake.log[0]):
+    curve = Path(snakemake.input.model) / "learning_curve.tsv"
+    draw_items(load_arrays(snakemake.input.arrays), curve, Path(snakemake.output[0]).parent)

@@ -1,0 +1,230 @@
+"""Figures and page: drawn from made-up results, self-contained, with texts for every picture, and rendered."""
+
+import base64
+import json
+import re
+import shutil
+import subprocess
+import xml.etree.ElementTree as ElementTree
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from evaluation_cohort import (
+    DICTIONARY,
+    TRAITS,
+    make_items,
+    make_people,
+    make_scores,
+    pseudo_frame,
+    shuffled,
+    write_associations,
+    write_genomes,
+)
+from pseudocohort import counter
+from pseudocohort.cohort.dictionary import write_dictionary
+from pseudocohort.evaluation.associations import evaluate_associations
+from pseudocohort.evaluation.genomes import evaluate_genomes
+from pseudocohort.evaluation.items import evaluate_items
+from pseudocohort.evaluation.metrics import load_arrays, load_metrics, metric, save_arrays, save_metrics
+from pseudocohort.genome.drift import expectation
+from pseudocohort.genome.founders import pseudo_people
+from pseudocohort.report.figures_association import draw_associations
+from pseudocohort.report.figures_genomes import draw_genomes
+from pseudocohort.report.figures_items import draw_items
+from pseudocohort.report.page import FIGURES, number, write_page
+
+CAPTIONS = Path(__file__).parents[2] / "workflow" / "report"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A whole made-up run: metrics, arrays, figures, page."""
+    folder, rng = tmp_path_factory.mktemp("run"), np.random.default_rng(21)
+    people = make_people(400, rng)
+    real, made, maps, pedigree = write_genomes(folder, people, 300, 400, 5, rng, ("21", "22"))
+    expected = expectation(pedigree, counter.generator(1, "gene dropping"))
+    results = {"genomes": evaluate_genomes(real, made, maps, people, pseudo_people(pedigree), expected, 5, 1)}
+    scores, pseudo_scores, sex = make_scores(400, rng), make_scores(300, rng), rng.integers(1, 3, 300)
+    items = make_items(people["sex"].to_numpy(), scores[list(TRAITS)].to_numpy(), rng)
+    pseudo = pseudo_frame(sex, make_items(sex, pseudo_scores[list(TRAITS)].to_numpy(), rng), rng)
+    baseline = pseudo_frame(people["sex"].to_numpy(), shuffled(items, rng), rng)
+    results["items"] = evaluate_items(people, items, pseudo, baseline, scores, pseudo_scores, DICTIONARY, 1)
+    results["associations"] = evaluate_associations(write_associations(folder / "association", rng), 1)
+    for name, (lines, arrays) in results.items():
+        save_metrics(folder / f"{name}.json", lines)
+        save_arrays(folder / f"{name}.npz", arrays)
+    curve = pd.DataFrame(
+        {"epoch": [1, 2, 3], "train_loss": [9.0, 7, 6], "validation_loss": [9.1, 7.5, 7], "kl": [0.0, 1, 2]}
+    )
+    curve.to_csv(folder / "learning_curve.tsv", sep="\t", index=False)
+    draw(folder, folder / "figures")
+    save_metrics(folder / "summary.json", load_metrics([folder / f"{name}.json" for name in results]))
+    write_page(folder / "report.html", **inputs(folder))
+    return folder
+
+
+def draw(folder, figures):
+    names = draw_genomes(load_arrays(folder / "genomes.npz"), figures)
+    names += draw_items(load_arrays(folder / "items.npz"), folder / "learning_curve.tsv", figures)
+    return names + draw_associations(load_arrays(folder / "associations.npz"), figures, figures / "manhattan")
+
+
+def inputs(folder):
+    write_dictionary(folder / "dictionary.tsv", DICTIONARY)
+    reports = {
+        "import_report": {
+            "people": {"people": 400, "sex": {"male": 200, "female": 200}, "parts": {"train": 320, "A": 40, "B": 40}},
+            "items": {"rows": 400, "constant": []},
+            "chromosomes": [{"chromosome": "21", "sites_read": 410, "sites_kept": 400, "dropped": {"monomorphic": 10}}],
+        },
+        "weights": {
+            "traits": [{"trait": "height", "method": "draw", "n": 320, "hits": 2, "h2": 0.31, "h2_se": 0.05}],
+            "left_out": [{"trait": "crp", "reason": "all values are equal"}],
+        },
+    }
+    for name, content in reports.items():
+        (folder / f"{name}.json").write_text(json.dumps(content))
+    config = {
+        "chromosomes": ["21", "22"],
+        "seed": 987654321,
+        "people": 300,
+        "generations": 5,
+        "input": {"samples": None},
+    }
+    (folder / "run_config.yaml").write_text(yaml.safe_dump({"config": config, "versions": {"numpy": "2.4"}}))
+    paths = {name: folder / f"{name}.json" for name in ("summary", "import_report", "weights")}
+    return paths | {"figures": folder / "figures", "captions": CAPTIONS, "dictionary": folder / "dictionary.tsv",
+                    "run_config": folder / "run_config.yaml"}  # fmt: skip
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, and whether every tag that needs it was closed."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.open = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "link", "img", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_every_figure_is_an_svg_under_a_megabyte_with_titles_and_axes(run):
+    for name, _, _, _ in FIGURES:
+        path = run / "figures" / f"{name}.svg"
+        text = path.read_text()
+        ElementTree.fromstring(text)
+        assert path.stat().st_size < 1e6
+        assert text.count("<text") > 5, f"{name} has hardly any text"
+        assert "has no data" not in text
+    assert len(list((run / "figures" / "manhattan").glob("*.svg"))) == len(TRAITS)
+
+
+def test_figures_are_the_same_bytes_every_time(run, tmp_path):
+    for name in draw(run, tmp_path):
+        assert (tmp_path / f"{name}.svg").read_bytes() == (run / "figures" / f"{name}.svg").read_bytes()
+
+
+def test_page_loads_nothing_and_names_every_picture(run):
+    text = (run / "report.html").read_text()
+    page = Page(text)
+    assert page.open == []
+    for tag, attributes in page.tags:
+        for key in ("src", "href"):
+            if key in attributes:
+                assert attributes[key].startswith(("data:", "#")), (tag, attributes[key][:80])
+        assert tag != "script" or "src" not in attributes
+        if tag == "img":
+            assert len(attributes["alt"]) > 20
+    bare = re.sub(r"base64,[A-Za-z0-9+/=]+", "", text)
+    assert "http" not in bare
+    assert "url(" not in bare
+    assert "@import" not in bare
+    pictures = [a["src"] for tag, a in page.tags if tag == "img"]
+    assert len(pictures) == len(FIGURES) + len(TRAITS)
+    for picture in pictures:
+        assert b'href="http' not in base64.b64decode(picture.split(",", 1)[1])
+    anchors = {a["href"][1:] for tag, a in page.tags if tag == "a"}
+    assert anchors <= {a["id"] for _, a in page.tags if "id" in a}
+    assert len(text) < 15e6
+
+
+def test_page_tells_verdicts_without_colour_withholds_the_seed_and_claims_no_safety(run):
+    text = (run / "report.html").read_text()
+    bare = re.sub(r"base64,[A-Za-z0-9+/=]+", "", text)
+    assert "987654321" not in bare
+    assert "✔ meets its goal" in bare
+    assert "no evidence of privacy" in bare
+    assert not re.search(r"\b(safe|anonymous)\b", bare)
+    assert "320 real founders" in bare
+    assert "crp (all values are equal)" in bare
+    for line in load_metrics([run / "summary.json"]):
+        assert line["metric"].split("|")[0].split("`")[0].split("'")[0].split("<")[0][:25] in bare
+    assert not re.search(r">R\d+<", bare), "a real person's id"
+
+
+def test_every_figure_has_a_caption_that_says_how_to_read_it(run):
+    for name, _, _, alt in FIGURES:
+        caption = (CAPTIONS / f"{name}.rst").read_text()
+        assert "How to read it" in caption
+        assert len(alt) > 40
+    assert (CAPTIONS / "workflow.rst").exists()
+
+
+def test_figures_say_so_when_there_is_nothing_to_draw(tmp_path):
+    empty = {"frequency/pseudo": np.zeros((60, 60)), "frequency/holdout": np.zeros((60, 60)),
+             "spectrum/edges": np.array([1.0, 2, 3]), "spectrum/haplotypes": np.array(4), "linkage/edges": np.arange(3.0)}  # fmt: skip
+    empty |= {f"spectrum/{k}": np.zeros(2) for k in ("train", "holdout", "pseudo")}
+    draw_genomes(empty, tmp_path)
+    draw_items({"items/labels": np.array(["-"]), "items/units": np.array(["-"]), "correlation/order": np.array([], int),
+                "correlation/names": np.array(["-"])}, None, tmp_path)  # fmt: skip
+    draw_associations({"points/names": np.array(["-"]), "traits/names": np.array(["-"]), "traits/table": np.empty((0, 11))},
+                      tmp_path, tmp_path / "manhattan")  # fmt: skip
+    for name, _, _, _ in FIGURES:
+        assert "has no data" in (tmp_path / f"{name}.svg").read_text()
+    assert list((tmp_path / "manhattan").iterdir()) == []
+
+
+def test_page_of_a_run_without_figures_or_with_a_missed_goal(run, tmp_path):
+    paths = inputs(run) | {"figures": tmp_path}
+    save_metrics(
+        tmp_path / "summary.json", [metric("items", "a <measure> & more", 2.0, ratio=2.0, goal="R ≤ 1", within=False)]
+    )
+    write_page(tmp_path / "report.html", **paths | {"summary": tmp_path / "summary.json"})
+    text = (tmp_path / "report.html").read_text()
+    assert "✘ Items" in text
+    assert "a &lt;measure&gt; &amp; more" in text
+
+
+@pytest.mark.parametrize(("value", "text"), [(None, "–"), (0.98765, "0.988"), (1.0032, "1.00"), (42.0, "42"), (12345, "12,345"),
+                                             (0.00001234, "1.2e-05"), ("draw", "draw"), (True, "True")])  # fmt: skip
+def test_numbers_are_short(value, text):
+    assert number(value) == text
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+def test_page_is_rendered_by_a_browser_without_network(run, tmp_path):
+    from PIL import Image
+
+    subprocess.run(
+        [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--hide-scrollbars",
+         f"--user-data-dir={tmp_path}/profile", "--proxy-server=127.0.0.1:9", "--window-size=1100,9000",
+         f"--screenshot={tmp_path}/page.png", f"file://{run}/report.html"],
+        check=True, capture_output=True, timeout=120)  # fmt: skip
+    with Image.open(tmp_path / "page.png") as image:
+        pixels = np.asarray(image.convert("RGB"))
+    assert pixels.shape[:2] == (9000, 1100)
+    assert len(np.unique(pixels[:1000].reshape(-1, 3), axis=0)) > 50  # text and colours on the first screen
+    orange = (np.abs(pixels.astype(int) - [217, 95, 2]).sum(axis=2) < 30).sum()
+    assert orange > 2000, "the pseudo cohort's colour is in the figures"
