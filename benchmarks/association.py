@@ -37,8 +37,12 @@ def simulate(folder: Path, people: int, sites: int, traits: int, missing: float,
             frequency = rng.beta(0.4, 1.2, size)[:, None]
             alleles = (rng.random((size, 2 * people), dtype=np.float32) < frequency).view(np.int8)
             place = np.arange(start, start + size)
-            writer.append(alleles, pd.DataFrame({"chrom": "1", "pos": 100 + 10 * place, "ref": "A", "alt": "G",
-                                                 "id": [f"s{i}" for i in place]}))
+            writer.append(
+                alleles,
+                pd.DataFrame(
+                    {"chrom": "1", "pos": 100 + 10 * place, "ref": "A", "alt": "G", "id": [f"s{i}" for i in place]}
+                ),
+            )
             y += 0.2 * (alleles[0, 0::2] + alleles[0, 1::2])[:, None] * rng.normal(size=traits)
     covariates = rng.normal(size=(people, COVARIATES))
     y += covariates[:, :1]
@@ -72,8 +76,10 @@ def agreement(folder: Path, trait: str) -> tuple[float, float]:
     mine = read_association(folder / "mine" / f"{trait}.tsv.gz").set_index("id").reindex(theirs.index)
     log10p = -np.log10(theirs["P"])
     strong = log10p > 1
-    return (float((np.abs(mine["beta"] - theirs["BETA"]) / theirs["SE"]).max()),
-            float((np.abs(mine["log10p"] - log10p) / log10p)[strong].max()))
+    return (
+        float((np.abs(mine["beta"] - theirs["BETA"]) / theirs["SE"]).max()),
+        float((np.abs(mine["log10p"] - log10p) / log10p)[strong].max()),
+    )
 
 
 def main() -> None:
@@ -95,15 +101,34 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             simulate(folder, a.people, a.sites, a.traits, missing, seed=1)
-            mine, wall = timed([sys.executable, __file__, "--engine", str(folder),
-                                "--minimum-count", str(a.minimum_count)])
-            theirs, their_wall = timed([
-                "plink2", "--pfile", str(folder / "chr1"), "--pheno", str(folder / "y.txt"), "--covar",
-                str(folder / "c.txt"), "--glm", "hide-covar", "omit-ref", "cols=+beta", "--mac", str(a.minimum_count),
-                "--out", str(folder / "plink")])
+            mine, wall = timed(
+                [sys.executable, __file__, "--engine", str(folder), "--minimum-count", str(a.minimum_count)]
+            )
+            theirs, their_wall = timed(
+                [
+                    "plink2",
+                    "--pfile",
+                    str(folder / "chr1"),
+                    "--pheno",
+                    str(folder / "y.txt"),
+                    "--covar",
+                    str(folder / "c.txt"),
+                    "--glm",
+                    "hide-covar",
+                    "omit-ref",
+                    "cols=+beta",
+                    "--mac",
+                    str(a.minimum_count),
+                    "--out",
+                    str(folder / "plink"),
+                ]
+            )
             beta, log10p = agreement(folder, "t0")
-        print(f"| {missing:.0%} | {mine:.1f} | {theirs:.1f} | {mine / theirs:.2f} | {wall:.1f} | {their_wall:.1f} "
-              f"| {beta:.1e} | {log10p:.1e} |", flush=True)
+        print(
+            f"| {missing:.0%} | {mine:.1f} | {theirs:.1f} | {mine / theirs:.2f} | {wall:.1f} | {their_wall:.1f} "
+            f"| {beta:.1e} | {log10p:.1e} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

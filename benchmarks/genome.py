@@ -51,6 +51,7 @@ def arguments() -> argparse.Namespace:
 
 def measure_all(options: argparse.Namespace, directory: str) -> list[tuple[str, float, float, float, int]]:
     """Rows (work, CPU seconds, wall seconds, MiB, alleles) of every program that is there."""
+
     def step(name):
         return [sys.executable, __file__, *sys.argv[1:], "--step", name, "--directory", directory]
 
@@ -58,8 +59,10 @@ def measure_all(options: argparse.Namespace, directory: str) -> list[tuple[str, 
     made, read = 2 * options.people * options.sites, 2 * options.founders * options.sites
     founders, copy = f"{directory}/founders", f"{directory}/copy"
     rows = [(name, *measure(step(name), options.repeats), made) for name in ("start-up", "mosaic", "transmission")]
-    rows.insert(3, ("mosaic + transmission", rows[1][1] + rows[2][1], rows[1][2] + rows[2][2],
-                    max(rows[1][3], rows[2][3]), made))
+    rows.insert(
+        3,
+        ("mosaic + transmission", rows[1][1] + rows[2][1], rows[1][2] + rows[2][2], max(rows[1][3], rows[2][3]), made),
+    )
     if shutil.which("plink2"):
         plink = ["plink2", "--pfile", founders, "--threads", "1"]
         rows.append(("plink2 --make-pgen", *measure([*plink, "--make-pgen", "--out", copy], options.repeats), read))
@@ -89,9 +92,11 @@ def measure(command: list[str], repeats: int) -> tuple[float, float, float]:
 
 
 def print_table(options: argparse.Namespace, rows: list[tuple[str, float, float, float, int]]) -> None:
-    print(f"{options.founders} founders to {options.people} people, {options.sites} sites, {options.morgans} Morgans, "
-          f"{options.generations} generations, {options.mating}, mosaic on {options.device}; "
-          f"medians of {options.repeats}")
+    print(
+        f"{options.founders} founders to {options.people} people, {options.sites} sites, {options.morgans} Morgans, "
+        f"{options.generations} generations, {options.mating}, mosaic on {options.device}; "
+        f"medians of {options.repeats}"
+    )
     print(f"{'work':<24}{'CPU s':>10}{'wall s':>10}{'ns/allele':>12}{'peak MiB':>10}")
     for name, cpu, wall, peak, alleles in rows:
         print(f"{name:<24}{cpu:>10.2f}{wall:>10.2f}{cpu / alleles * 1e9:>12.2f}{peak:>10.0f}")
@@ -110,11 +115,12 @@ def make_founders(options: argparse.Namespace, directory: Path) -> None:
     position = 1 + np.arange(sites) * int(options.morgans * BASE_PAIRS_PER_MORGAN) // sites
     table = pd.DataFrame({"chrom": "1", "pos": position, "id": [f"s{i}" for i in range(sites)], "ref": "A", "alt": "C"})
     block = max(1, 2_000_000 // n)
-    with GenotypeWriter(directory / "founders", np.array([f"p{i}" for i in range(n)]), np.arange(n) % 2 + 1,
-                        sites) as writer:
+    with GenotypeWriter(
+        directory / "founders", np.array([f"p{i}" for i in range(n)]), np.arange(n) % 2 + 1, sites
+    ) as writer:
         for start in range(0, sites, block):
-            chosen = frequency[start:start + block, None]
-            writer.append(rng.random((len(chosen), 2 * n), dtype=np.float32) < chosen, table[start:start + block])
+            chosen = frequency[start : start + block, None]
+            writer.append(rng.random((len(chosen), 2 * n), dtype=np.float32) < chosen, table[start : start + block])
 
 
 def start_up(options: argparse.Namespace, directory: Path) -> None:
@@ -146,8 +152,15 @@ def run_transmission(options: argparse.Namespace, directory: Path) -> None:
 
     end = int(options.morgans * BASE_PAIRS_PER_MORGAN)
     genetic_map = GeneticMap("1", np.array([1, end + 1]), np.array([0.0, 100 * options.morgans]))
-    transmit(directory / "founders", np.arange(options.founders), load_mosaic(directory / "mosaic.npz"), genetic_map,
-             directory / "pseudo", make_ids(options.people), load_pedigree(directory / "pedigree.npz").sex[-1])
+    transmit(
+        directory / "founders",
+        np.arange(options.founders),
+        load_mosaic(directory / "mosaic.npz"),
+        genetic_map,
+        directory / "pseudo",
+        make_ids(options.people),
+        load_pedigree(directory / "pedigree.npz").sex[-1],
+    )
 
 
 STEPS = {"founders": make_founders, "start-up": start_up, "mosaic": make_mosaic, "transmission": run_transmission}

@@ -36,14 +36,16 @@ SKIPS = {name: (("sex", ("female",)),) for name in ("EVERPREG", "PREGS")}
 def nhanes() -> tuple[pd.DataFrame, Dictionary, np.ndarray]:
     """(items and AGE, dictionary, sex codes); binary and text items as category codes."""
     raw = pd.read_csv(NHANES)
-    order = {"SROH": ["Poor", "Fair", "Good", "Very Good", "Excellent"],
-             "FOODSEC": ["Very Low", "Low", "Marginal", "Full"],
-             "PHQ9_CAT": ["minimal", "mild", "moderate", "moderately severe", "severe"],
-             "DEPRDIFF": ["Not at all", "Somewhat", "Very", "Extremely"],
-             "SNORE": ["Never", "Rarely", "Occasionally", "Frequently"], "WTGOAL": ["Less", "Same", "More"],
-             "SUNSCR": ["Never", "Rarely", "Sometimes", "Most of the time", "Always"],
-             "EDUC": ["Less than 9th Grade", "9th - 11th Grade", "High School Grad", "Some College / AA",
-                      "College Grad"]}
+    order = {
+        "SROH": ["Poor", "Fair", "Good", "Very Good", "Excellent"],
+        "FOODSEC": ["Very Low", "Low", "Marginal", "Full"],
+        "PHQ9_CAT": ["minimal", "mild", "moderate", "moderately severe", "severe"],
+        "DEPRDIFF": ["Not at all", "Somewhat", "Very", "Extremely"],
+        "SNORE": ["Never", "Rarely", "Occasionally", "Frequently"],
+        "WTGOAL": ["Less", "Same", "More"],
+        "SUNSCR": ["Never", "Rarely", "Sometimes", "Most of the time", "Always"],
+        "EDUC": ["Less than 9th Grade", "9th - 11th Grade", "High School Grad", "Some College / AA", "College Grad"],
+    }
     order["DIETQUAL"] = order["SROH"]
     rows, table = [], {}
     for name in raw.columns.drop(list(DROPPED)):
@@ -133,8 +135,13 @@ def c2st(a: pd.DataFrame, b: pd.DataFrame, seed: int) -> float:
     plain = both[text].astype(object).where(both[text].notna(), np.nan)
     both[text] = OrdinalEncoder(encoded_missing_value=-1).fit_transform(plain)
     label = np.repeat([0, 1], [len(a), len(b)])
-    p = cross_val_predict(HistGradientBoostingClassifier(max_iter=60, random_state=seed), both.to_numpy(float), label,
-                          cv=5, method="predict_proba")[:, 1]
+    p = cross_val_predict(
+        HistGradientBoostingClassifier(max_iter=60, random_state=seed),
+        both.to_numpy(float),
+        label,
+        cv=5,
+        method="predict_proba",
+    )[:, 1]
     rank = rankdata(p)
     return (rank[label == 1].mean() - (len(b) + 1) / 2) / len(a)
 
@@ -159,8 +166,11 @@ def judge(pseudo, pseudo_scores, real: dict, scores: dict, dictionary: Dictionar
     fine = np.isfinite(r["A"]) & np.isfinite(r["B"]) & np.isfinite(r["pseudo"])
     truth = (r["A"] + r["B"]) / 2
     large = fine & (np.abs(truth) > 0.1)
-    link = {"A": links(a, scores["A"], dictionary), "B": links(b, scores["B"], dictionary),
-            "pseudo": links(pseudo, pseudo_scores, dictionary)}
+    link = {
+        "A": links(a, scores["A"], dictionary),
+        "B": links(b, scores["B"], dictionary),
+        "pseudo": links(pseudo, pseudo_scores, dictionary),
+    }
     true_link = (link["A"] + link["B"]) / 2
     strong = np.abs(true_link) > 0.15
     rule = structurally_missing(dictionary, pseudo, sex) & pseudo[names].notna().to_numpy()
@@ -168,14 +178,18 @@ def judge(pseudo, pseudo_scores, real: dict, scores: dict, dictionary: Dictionar
     def rms(x, y, where):
         return np.sqrt(np.mean((x - y)[where] ** 2))
 
-    return {"marginal R": reached.mean() / floor.mean(),
-            "worst item R": (reached / np.maximum(floor, floor.mean())).max(),
-            "correlation R": rms(r["pseudo"], r["A"], fine) / rms(r["B"], r["A"], fine),
-            "slope": (r["pseudo"] * truth)[large].sum() / (truth**2)[large].sum(),
-            "link R": rms(link["pseudo"], link["A"], ...) / rms(link["B"], link["A"], ...),
-            "link slope": (link["pseudo"] * true_link)[strong].sum() / (true_link**2)[strong].sum(),
-            "C2ST": c2st(a[names], pseudo[names], seed), "C2ST floor": c2st(a[names], b[names], seed),
-            "rules broken": int(rule.sum()), "copies": exact_copies(pseudo[names], real["train"][names])}
+    return {
+        "marginal R": reached.mean() / floor.mean(),
+        "worst item R": (reached / np.maximum(floor, floor.mean())).max(),
+        "correlation R": rms(r["pseudo"], r["A"], fine) / rms(r["B"], r["A"], fine),
+        "slope": (r["pseudo"] * truth)[large].sum() / (truth**2)[large].sum(),
+        "link R": rms(link["pseudo"], link["A"], ...) / rms(link["B"], link["A"], ...),
+        "link slope": (link["pseudo"] * true_link)[strong].sum() / (true_link**2)[strong].sum(),
+        "C2ST": c2st(a[names], pseudo[names], seed),
+        "C2ST floor": c2st(a[names], b[names], seed),
+        "rules broken": int(rule.sum()),
+        "copies": exact_copies(pseudo[names], real["train"][names]),
+    }
 
 
 def one_split(table, dictionary, sex, settings: dict, seed: int) -> pd.DataFrame:
@@ -223,8 +237,9 @@ def main() -> None:
         table = raw
         for item in dictionary.items:
             if item.categories:
-                table[item.name] = raw[item.name].map(lambda v: v if isinstance(v, str) else f"{v:g}",
-                                                      na_action="ignore")
+                table[item.name] = raw[item.name].map(
+                    lambda v: v if isinstance(v, str) else f"{v:g}", na_action="ignore"
+                )
     elif NHANES.exists() and not options.simulated:
         table, dictionary, sex = nhanes()
     else:

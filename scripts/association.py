@@ -11,7 +11,9 @@ p, cohort = snakemake.params, snakemake.wildcards.cohort
 with logged(snakemake.log[0]) as log:
     people = pd.read_parquet(snakemake.input.people)
     rows = rows_of(cohort, people)
-    traits = traits_of(pd.read_parquet(snakemake.input.phenotypes), people, rows, read_dictionary(snakemake.input.dictionary))
+    traits = traits_of(
+        pd.read_parquet(snakemake.input.phenotypes), people, rows, read_dictionary(snakemake.input.dictionary)
+    )
     for name, reason in traits.left_out.items():
         log.info("%s is not tested: %s", name, reason)
     folder = "synthetic" if cohort == "synthetic" else "real"

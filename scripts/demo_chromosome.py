@@ -7,4 +7,6 @@ from pseudocohort.job import logged
 with logged(snakemake.log[0]):
     demo = snakemake.params.demo
     people = read_demo_people(snakemake.input.samples)
-    make_demo_chromosome(people, snakemake.wildcards.chrom, demo, demo["seed"], snakemake.output.vcf, snakemake.output.map)
+    make_demo_chromosome(
+        people, snakemake.wildcards.chrom, demo, demo["seed"], snakemake.output.vcf, snakemake.output.map
+    )

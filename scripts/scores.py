@@ -8,7 +8,9 @@ from pseudocohort.job import logged
 
 with logged(snakemake.log[0]):
     folder = f"results/{snakemake.wildcards.cohort}/genotypes"
-    weights = {path.name.removesuffix(".txt.gz"): path for path in sorted(Path(snakemake.input.weights).glob("*.txt.gz"))}
+    weights = {
+        path.name.removesuffix(".txt.gz"): path for path in sorted(Path(snakemake.input.weights).glob("*.txt.gz"))
+    }
     table = score([f"{folder}/chr{chrom}" for chrom in snakemake.params.chromosomes], None, weights)
     with atomic(snakemake.output[0]) as part:
         table.to_parquet(part, index=False)

@@ -14,7 +14,9 @@ p = snakemake.params
 with logged(snakemake.log[0]):
     people = pd.read_parquet(snakemake.input.people)
     rows = rows_of("real", people)
-    traits = traits_of(pd.read_parquet(snakemake.input.phenotypes), people, rows, read_dictionary(snakemake.input.dictionary))
+    traits = traits_of(
+        pd.read_parquet(snakemake.input.phenotypes), people, rows, read_dictionary(snakemake.input.dictionary)
+    )
     prefixes = [f"results/real/genotypes/chr{chrom}" for chrom in p.chromosomes]
     weights, report = catalog_weights(p.scoring_files, prefixes, rows, p.build, p.minimum_overlap)
     if p.method == "draw":

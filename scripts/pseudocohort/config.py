@@ -107,7 +107,13 @@ def _rows(schema: dict, prefix: str) -> list[str]:
         kind = part.get("type", " or ".join(map(str, part.get("enum", []))))
         kind = " or ".join(kind) if isinstance(kind, list) else kind
         required = key in schema.get("required", [])
-        default = "required" if required else f"`{yaml.safe_dump(part['default'], default_flow_style=True).split(chr(10))[0]}`" if "default" in part else ""
+        default = (
+            "required"
+            if required
+            else f"`{yaml.safe_dump(part['default'], default_flow_style=True).split(chr(10))[0]}`"
+            if "default" in part
+            else ""
+        )
         rows.append(f"| `{prefix}{key}` | {kind} | {default} | {part.get('description', '')} |")
         if "properties" in part:
             rows += _rows(part, f"{prefix}{key}.")

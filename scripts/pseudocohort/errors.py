@@ -9,10 +9,9 @@ class InputError(Exception):
     Texts name files, keys, counts and positions, never a real person's values.
     """
 
-    def __init__(self, what: str, *, where: str = "", expected: str = "", remedy: str = ""):
+    def __init__(self, what: str, *, where: str, expected: str = "", remedy: str):
         self.what, self.where, self.expected, self.remedy = what, str(where), expected, remedy
-        parts = [what]
-        parts += [f"  where:    {where}"] if where else []
+        parts = [what, f"  where:    {where}"]
         parts += [f"  expected: {expected}"] if expected else []
-        parts += [f"  remedy:   {remedy}"] if remedy else []
+        parts += [f"  remedy:   {remedy}"]
         super().__init__("\n".join(parts))

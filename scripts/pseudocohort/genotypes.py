@@ -39,7 +39,9 @@ class Genotypes:
         if self._reader.get_variant_ct() != len(self.sites):
             raise InputError(
                 f"{prefix}.pgen holds {self._reader.get_variant_ct()} sites and its .pvar {len(self.sites)}",
-                where=str(prefix), remedy="make the three files again with one plink2 call")
+                where=str(prefix),
+                remedy="make the three files again with one plink2 call",
+            )
         self.n_people, self.n_sites = len(self.people), len(self.sites)
 
     def haplotypes(self, start: int, stop: int) -> np.ndarray:
@@ -74,11 +76,16 @@ class Genotypes:
 
 
 def read_psam(path: str | Path) -> pd.DataFrame:
-    """People of a .psam or .fam-like file with header: columns person (str), sex (int8; 0 unknown, 1 male, 2 female)."""
+    """People of a .psam with header: columns person (str), sex (int8; 0 unknown, 1 male, 2 female)."""
     table = pd.read_csv(path, sep="\t", dtype=str, comment=None, keep_default_na=False)
     table.columns = [c.lstrip("#") for c in table.columns]
     if "IID" not in table.columns:
-        raise InputError(f"{path} has no column IID", where=str(path), expected="a .psam header line #IID SEX or #FID IID SEX")
+        raise InputError(
+            f"{path} has no column IID",
+            where=str(path),
+            expected="a .psam header line #IID SEX or #FID IID SEX",
+            remedy="write the .psam with plink2",
+        )
     sex = table["SEX"] if "SEX" in table.columns else pd.Series(["0"] * len(table))
     codes = sex.map({"1": 1, "2": 2, "M": 1, "F": 2, "m": 1, "f": 2}).fillna(0).astype("int8")
     return pd.DataFrame({"person": table["IID"], "sex": codes})
@@ -135,8 +142,13 @@ class GenotypeWriter:
         return self
 
     def _open(self, n_sites: int) -> pgenlib.PgenWriter:
-        return pgenlib.PgenWriter(str(self._part).encode(), len(self.person), variant_ct=n_sites,
-                                  nonref_flags=False, hardcall_phase_present=True)
+        return pgenlib.PgenWriter(
+            str(self._part).encode(),
+            len(self.person),
+            variant_ct=n_sites,
+            nonref_flags=False,
+            hardcall_phase_present=True,
+        )
 
     def append(self, haplotypes: np.ndarray, sites: pd.DataFrame) -> None:
         """Append alleles (sites, 2 people) with 0 or 1, every call phased, and their rows chrom pos id ref alt."""

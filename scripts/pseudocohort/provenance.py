@@ -6,8 +6,21 @@ from pathlib import Path
 
 import pseudocohort
 
-LIBRARIES = ("snakemake", "numpy", "pandas", "scipy", "pysam", "cyvcf2", "pgenlib", "scikit-allel", "scikit-learn",
-             "jax", "flax", "optax", "msprime")
+LIBRARIES = (
+    "snakemake",
+    "numpy",
+    "pandas",
+    "scipy",
+    "pysam",
+    "cyvcf2",
+    "pgenlib",
+    "scikit-allel",
+    "scikit-learn",
+    "jax",
+    "flax",
+    "optax",
+    "msprime",
+)
 
 
 def versions() -> dict[str, str]:

@@ -29,8 +29,15 @@ def simulate(path, chrom, seed, sex, sites=150):
     alleles[7] = 0
     if chrom == "X":
         alleles[:, 1::2][:, sex == 1] = alleles[:, 0::2][:, sex == 1]
-    table = pd.DataFrame({"chrom": chrom, "pos": 1000 + 10 * np.arange(sites), "ref": "A", "alt": "G",
-                          "id": [f"{chrom}:{s}" for s in range(sites)]})
+    table = pd.DataFrame(
+        {
+            "chrom": chrom,
+            "pos": 1000 + 10 * np.arange(sites),
+            "ref": "A",
+            "alt": "G",
+            "id": [f"{chrom}:{s}" for s in range(sites)],
+        }
+    )
     with GenotypeWriter(path / f"chr{chrom}", np.array([f"p{i}" for i in range(N)]), sex, sites) as writer:
         writer.append(alleles, table)
     return path / f"chr{chrom}", alleles[:, 0::2] + alleles[:, 1::2]
@@ -61,7 +68,8 @@ def cohort(tmp_path_factory):
 def collect(blocks):
     blocks = list(blocks)
     return pd.concat([b.sites for b in blocks]), *(
-        np.concatenate([getattr(b, f) for b in blocks]) for f in ("beta", "se", "log10p", "af"))
+        np.concatenate([getattr(b, f) for b in blocks]) for f in ("beta", "se", "log10p", "af")
+    )
 
 
 def test_linear_agrees_with_plink2(cohort, tmp_path):
@@ -69,16 +77,36 @@ def test_linear_agrees_with_plink2(cohort, tmp_path):
     person = Genotypes(prefixes[0]).people["person"]
     names = list(traits.names[:2])
     pd.DataFrame(traits.values[:, :2], columns=names).assign(IID=person)[["IID", *names]].to_csv(
-        tmp_path / "y.txt", sep="\t", index=False, na_rep="NA")
+        tmp_path / "y.txt", sep="\t", index=False, na_rep="NA"
+    )
     sites, beta, se, log10p, af = collect(associate(prefixes, None, traits, 5, block_sites=64))
     for prefix in prefixes:
         # plink2 adds sex to the covariates of X by itself
         columns = {"IID": person, "c0": traits.covariates[:, 0], "c1": traits.covariates[:, 1]}
         pd.DataFrame(columns).drop(columns=["c1"] if "X" in prefix.name else []).to_csv(
-            tmp_path / "c.txt", sep="\t", index=False)
-        subprocess.run(["plink2", "--pfile", prefix, "--pheno", tmp_path / "y.txt", "--covar", tmp_path / "c.txt",
-                        "--glm", "hide-covar", "omit-ref", "cols=+a1freq,+beta", "--mac", "5", "--out",
-                        tmp_path / prefix.name], check=True, capture_output=True)
+            tmp_path / "c.txt", sep="\t", index=False
+        )
+        subprocess.run(
+            [
+                "plink2",
+                "--pfile",
+                prefix,
+                "--pheno",
+                tmp_path / "y.txt",
+                "--covar",
+                tmp_path / "c.txt",
+                "--glm",
+                "hide-covar",
+                "omit-ref",
+                "cols=+a1freq,+beta",
+                "--mac",
+                "5",
+                "--out",
+                tmp_path / prefix.name,
+            ],
+            check=True,
+            capture_output=True,
+        )
         for k, name in enumerate(names):
             theirs = pd.read_csv(tmp_path / f"{prefix.name}.{name}.glm.linear", sep="\t").set_index("ID")
             here = (sites["chrom"] == prefix.name[3:]).to_numpy()
@@ -101,7 +129,7 @@ def test_every_missing_pattern_agrees_with_ols_of_those_who_have_the_trait(cohor
         for k in range(3):
             seen = ~np.isnan(traits.values[:, k])
             constant = k == 2  # among women sex is constant
-            design = np.column_stack([g, np.ones(N), traits.covariates[:, :1 if constant else 2]])[seen]
+            design = np.column_stack([g, np.ones(N), traits.covariates[:, : 1 if constant else 2]])[seen]
             if np.linalg.matrix_rank(design) < design.shape[1]:
                 assert np.isnan(beta[i, k])
                 continue
@@ -130,8 +158,8 @@ def test_logistic_agrees_with_the_score_test_of_statsmodels(cohort):
 
 def test_a_trait_has_no_estimate_where_its_own_people_carry_too_few_minor_alleles(cohort):
     """A binary trait that age or sex nearly decides once gave p = 1e-13 at a site with ten minor alleles."""
-    prefixes, dosage, traits = cohort
-    sites, beta, _, _, af = collect(associate(prefixes, None, traits, 20))
+    prefixes, _, traits = cohort
+    _, beta, _, _, af = collect(associate(prefixes, None, traits, 20))
     seen = (~np.isnan(traits.values)).sum(axis=0)
     carried = np.minimum(af, 1 - af) * 2 * seen
     few = carried < 19.5
@@ -171,8 +199,11 @@ def test_traits_of_one_kind_or_none(cohort, tmp_path):
     prefixes, _, traits = cohort
     whole = collect(associate(prefixes, None, traits, 5))
     for columns in ([3, 4], [0, 2], [1]):
-        some = traits._replace(names=tuple(traits.names[k] for k in columns), values=traits.values[:, columns],
-                               kind=tuple(traits.kind[k] for k in columns))
+        some = traits._replace(
+            names=tuple(traits.names[k] for k in columns),
+            values=traits.values[:, columns],
+            kind=tuple(traits.kind[k] for k in columns),
+        )
         part = collect(associate(prefixes, None, some, 5))
         for a, b in zip(part[1:], whole[1:], strict=True):
             np.testing.assert_allclose(a, b[:, columns], rtol=1e-4, atol=1e-5)
@@ -233,7 +264,8 @@ def test_files_are_indexed_and_come_back(cohort, tmp_path, caplog):
     assert written == len(sites)
     assert "chr21, 150 sites, 5 traits" in caplog.text
     assert sorted(p.name for p in (tmp_path / "real").iterdir()) == sorted(
-        f"{n}.tsv.gz{e}" for n in traits.names for e in ("", ".tbi"))
+        f"{n}.tsv.gz{e}" for n in traits.names for e in ("", ".tbi")
+    )
     for k, name in enumerate(traits.names):
         table = read_association(tmp_path / "real" / f"{name}.tsv.gz")
         assert table.columns.tolist() == association.COLUMNS
@@ -253,6 +285,9 @@ def test_files_are_indexed_and_come_back(cohort, tmp_path, caplog):
 def test_numbers_are_written_with_six_digits():
     texts = association._texts(np.array([0.123456789, -1234567.8, 1.5e-17, 0.0, np.nan, 412.25, 1e-9 / 3]))
     assert texts.to_pylist()[4] == "NA"
-    np.testing.assert_allclose([float(x) for x in texts.to_pylist() if x != "NA"],
-                               [0.123457, -1234570, 1.5e-17, 0, 412.25, 3.33333e-10], rtol=1e-15)
+    np.testing.assert_allclose(
+        [float(x) for x in texts.to_pylist() if x != "NA"],
+        [0.123457, -1234570, 1.5e-17, 0, 412.25, 3.33333e-10],
+        rtol=1e-15,
+    )
     assert max(map(len, texts.to_pylist())) <= 12

@@ -38,12 +38,20 @@ def test_order_is_a_permutation_and_uniform():
 
 def test_atomic_leaves_nothing_behind_on_error(tmp_path):
     (tmp_path / "a.txt").write_text("old")
-    with pytest.raises(RuntimeError), atomic(tmp_path / "a.txt") as part:
-        part.write_text("half")
-        raise RuntimeError
-    with pytest.raises(RuntimeError), atomic_directory(tmp_path / "d") as part:
-        (part / "x").write_text("half")
-        raise RuntimeError
+
+    def half_a_file():
+        with atomic(tmp_path / "a.txt") as part:
+            part.write_text("half")
+            raise RuntimeError
+
+    def half_a_directory():
+        with atomic_directory(tmp_path / "d") as part:
+            (part / "x").write_text("half")
+            raise RuntimeError
+
+    for half in (half_a_file, half_a_directory):
+        with pytest.raises(RuntimeError):
+            half()
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
     assert (tmp_path / "a.txt").read_text() == "old"
 
@@ -52,8 +60,9 @@ def test_atomic_leaves_nothing_behind_on_error(tmp_path):
 def triple(tmp_path):
     rng = np.random.default_rng(1)
     alleles = (rng.random((50, 40)) < 0.3).astype(np.int8)
-    sites = pd.DataFrame({"chrom": "22", "pos": np.arange(50) * 10 + 5, "id": [f"s{i}" for i in range(50)],
-                          "ref": "A", "alt": "G"})
+    sites = pd.DataFrame(
+        {"chrom": "22", "pos": np.arange(50) * 10 + 5, "id": [f"s{i}" for i in range(50)], "ref": "A", "alt": "G"}
+    )
     person, sex = np.array([f"p{i}" for i in range(20)]), np.array([1, 2] * 10)
     with GenotypeWriter(tmp_path / "x", person, sex, 50) as writer:
         writer.append(alleles[:30], sites[:30])
@@ -74,13 +83,18 @@ def test_genotypes_come_back_phased(triple):
 
 def test_plink2_reads_what_is_written(triple):
     prefix, alleles = triple
-    subprocess.run(["plink2", "--pfile", prefix, "--validate", "--freq", "--out", prefix], check=True, capture_output=True)
+    subprocess.run(
+        ["plink2", "--pfile", prefix, "--validate", "--freq", "--out", prefix], check=True, capture_output=True
+    )
     freq = pd.read_csv(f"{prefix}.afreq", sep="\t")["ALT_FREQS"]
     np.testing.assert_allclose(freq, alleles.mean(axis=1), atol=1e-6)
 
 
 def test_a_failed_writer_leaves_no_file(tmp_path):
-    with pytest.raises(ValueError, match="0 sites written, 5 announced"):
+    def stop_early():
         with GenotypeWriter(tmp_path / "y", np.array(["a"]), np.array([1]), 5):
             pass
+
+    with pytest.raises(ValueError, match="0 sites written, 5 announced"):
+        stop_early()
     assert list(tmp_path.iterdir()) == []

@@ -143,9 +143,14 @@ def test_gene_drop_makes_crossovers_where_the_map_says():
     # One couple, wholly heterozygous parents (haplotypes all 0 and all 1), 400 children, 150 cM: crossovers a gamete
     # are Poisson(1.5), so 1.5 +- 4 sd of the mean over 800 gametes; positions uniform in cM.
     children = 400
-    people = pd.DataFrame({"person": [f"P{i}" for i in range(children + 2)],
-                           "sex": ["male", "female"] * (children // 2 + 1),
-                           "father": ["", ""] + ["P0"] * children, "mother": ["", ""] + ["P1"] * children})
+    people = pd.DataFrame(
+        {
+            "person": [f"P{i}" for i in range(children + 2)],
+            "sex": ["male", "female"] * (children // 2 + 1),
+            "father": ["", ""] + ["P0"] * children,
+            "mother": ["", ""] + ["P1"] * children,
+        }
+    )
     cm = np.concatenate([np.linspace(0, 30, 2000), np.linspace(30.1, 150, 2000)])
     founders = np.tile(np.array([[0], [1]], dtype=np.uint8), (2, len(cm)))
     gametes = drop_genes(people, "20", founders, cm, 5)[4:]
@@ -187,15 +192,22 @@ def test_spectrum_is_that_of_sequencing(haplotypes):
 
 def test_strata_differ_as_the_demography_says(demo, haplotypes):
     # Hudson's Fst from coalescence times, 1 - within / between, without the noise of mutations.
-    trees = msprime.sim_ancestry({"coast": 60, "inland": 60}, demography=japanese_demography(), random_seed=1,
-                                 sequence_length=10_000_000, recombination_rate=1.3e-8)
+    trees = msprime.sim_ancestry(
+        {"coast": 60, "inland": 60},
+        demography=japanese_demography(),
+        random_seed=1,
+        sequence_length=10_000_000,
+        recombination_rate=1.3e-8,
+    )
     strata = [trees.samples(population=p.id) for p in trees.populations() if p.metadata["name"] in ("coast", "inland")]
     within = trees.diversity(strata, mode="branch").mean()
     assert 0.0012 < 1 - within / trees.divergence(strata, mode="branch") < 0.0030
     _, alleles = haplotypes["20"]
     people = demo.people
-    counts = {s: ((alleles > 0)[:, (people["stratum"] == s) & (people["father"] == "")]).sum(axis=(1, 2))
-              for s in ("coast", "inland")}
+    counts = {
+        s: ((alleles > 0)[:, (people["stratum"] == s) & (people["father"] == "")]).sum(axis=(1, 2))
+        for s in ("coast", "inland")
+    }
     size = {s: 2 * ((people["stratum"] == s) & (people["father"] == "")).sum() for s in counts}
     numerator, denominator = allel.hudson_fst(*[np.c_[size[s] - counts[s], counts[s]] for s in counts])
     # Two megabases hold few independent genealogies, hence the wide band.
@@ -271,8 +283,11 @@ def test_values_hang_together(demo, phenotypes):
     assert 0.15 < (crp == 0.02).mean() < 0.45
     assert crp.min() == 0.02
     assert crp.skew() > 1
-    for numeric, disease in (("systolic_blood_pressure", "hypertension"), ("fasting_glucose", "diabetes"),
-                             ("uric_acid", "gout")):
+    for numeric, disease in (
+        ("systolic_blood_pressure", "hypertension"),
+        ("fasting_glucose", "diabetes"),
+        ("uric_acid", "gout"),
+    ):
         by = number[numeric].groupby(phenotypes[disease]).mean()
         assert by["yes"] > by["no"] + number[numeric].std()
     assert number[["valine", "leucine", "isoleucine"]].corr("spearman").to_numpy().min() > 0.6

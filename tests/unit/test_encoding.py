@@ -45,25 +45,45 @@ def mixed_table(n=1500, seed=3):
     births = np.where(sex == 2, random.poisson(1.6, n), np.nan)
     panel = random.normal(size=(n, 2)).round(3)
     panel[random.random(n) < 0.1] = np.nan
-    table = pd.DataFrame({
-        "packs": packs, "crp": crp, "smoke": smoke, "births": births, "m1": panel[:, 0], "m2": panel[:, 1],
-        "blood": random.choice(["A", "B", "O", "AB"], n, p=[0.4, 0.2, 0.3, 0.1]),
-        "pain": random.choice(["0", "1", "2", "3"], n, p=[0.4, 0.3, 0.2, 0.1]),
-        "ill": random.choice(["0", "1"], n, p=[0.97, 0.03])})
+    table = pd.DataFrame(
+        {
+            "packs": packs,
+            "crp": crp,
+            "smoke": smoke,
+            "births": births,
+            "m1": panel[:, 0],
+            "m2": panel[:, 1],
+            "blood": random.choice(["A", "B", "O", "AB"], n, p=[0.4, 0.2, 0.3, 0.1]),
+            "pain": random.choice(["0", "1", "2", "3"], n, p=[0.4, 0.3, 0.2, 0.1]),
+            "ill": random.choice(["0", "1"], n, p=[0.97, 0.03]),
+        }
+    )
     table.loc[random.random(n) < 0.07, "pain"] = np.nan
-    rows = (Item("packs", "count", asked_if=(("smoke", ("past", "now")),)),
-            Item("crp", "continuous", detection_limit=0.3, decimals=2),
-            Item("smoke", "nominal", categories=("never", "past", "now")), Item("births", "count", asked_if=FEMALE),
-            Item("m1", "continuous", decimals=3), Item("m2", "continuous", decimals=3),
-            Item("blood", "nominal", categories=("A", "AB", "B", "O")),
-            Item("pain", "ordinal", categories=("0", "1", "2", "3")), Item("ill", "binary", categories=("0", "1")))
+    rows = (
+        Item("packs", "count", asked_if=(("smoke", ("past", "now")),)),
+        Item("crp", "continuous", detection_limit=0.3, decimals=2),
+        Item("smoke", "nominal", categories=("never", "past", "now")),
+        Item("births", "count", asked_if=FEMALE),
+        Item("m1", "continuous", decimals=3),
+        Item("m2", "continuous", decimals=3),
+        Item("blood", "nominal", categories=("A", "AB", "B", "O")),
+        Item("pain", "ordinal", categories=("0", "1", "2", "3")),
+        Item("ill", "binary", categories=("0", "1")),
+    )
     return table, Dictionary(rows), sex
 
 
-@pytest.mark.parametrize("values", [
-    np.random.default_rng(1).lognormal(size=2000), np.random.default_rng(2).poisson(3, 1500).astype(float),
-    np.maximum(np.random.default_rng(3).normal(size=900), 0), np.random.default_rng(4).integers(0, 9, 300) * 5.0,
-    np.random.default_rng(5).standard_t(2, 1200), np.random.default_rng(6).normal(size=60)])
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.random.default_rng(1).lognormal(size=2000),
+        np.random.default_rng(2).poisson(3, 1500).astype(float),
+        np.maximum(np.random.default_rng(3).normal(size=900), 0),
+        np.random.default_rng(4).integers(0, 9, 300) * 5.0,
+        np.random.default_rng(5).standard_t(2, 1200),
+        np.random.default_rng(6).normal(size=60),
+    ],
+)
 def test_quantile_is_monotone_inverts_and_keeps_the_distribution(values):
     q = fit_quantile(values)
     assert (np.diff(q.u) >= 0).all()
@@ -195,11 +215,15 @@ def test_constant_item_is_reproduced_and_said(caplog):
     assert (decoder.column("ill") == "0").all()
 
 
-@pytest.mark.parametrize(("change", "text"), [
-    (lambda t: t.assign(crp=np.nan), "item crp has no value among the 300 training people"),
-    (lambda t: t.assign(crp=np.inf), "item crp has 300 infinite values"),
-    (lambda t: t.assign(crp="low"), "item crp is continuous but holds text"),
-    (lambda t: t.assign(pain="7"), "item pain has 1 values outside its categories")])
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda t: t.assign(crp=np.nan), "item crp has no value among the 300 training people"),
+        (lambda t: t.assign(crp=np.inf), "item crp has 300 infinite values"),
+        (lambda t: t.assign(crp="low"), "item crp is continuous but holds text"),
+        (lambda t: t.assign(pain="7"), "item pain has 1 values outside its categories"),
+    ],
+)
 def test_bad_items_are_refused(change, text):
     table, dictionary, sex = mixed_table(300)
     with pytest.raises(InputError, match=text):
@@ -214,8 +238,10 @@ def test_an_identifier_is_refused():
 
 
 def test_rules_in_a_circle_are_refused():
-    rows = (Item("a", "binary", categories=("0", "1"), asked_if=(("b", ("1",)),)),
-            Item("b", "binary", categories=("0", "1"), asked_if=(("a", ("1",)),)))
+    rows = (
+        Item("a", "binary", categories=("0", "1"), asked_if=(("b", ("1",)),)),
+        Item("b", "binary", categories=("0", "1"), asked_if=(("a", ("1",)),)),
+    )
     with pytest.raises(InputError, match="cannot be put in order: a, b"):
         sampling_order(Dictionary(rows))
 

@@ -9,6 +9,7 @@ from pseudocohort import counter
 from pseudocohort.evaluation.copies import genome_copies, hash_block, person_hash
 from pseudocohort.evaluation.genomes import evaluate_genomes
 from pseudocohort.evaluation.sites import linkage_pairs, matching_blocks, squared_correlation
+from pseudocohort.evaluation.structure import density_figure
 from pseudocohort.genome import drift
 from pseudocohort.genome.founders import pseudo_people
 from pseudocohort.genotypes import Genotypes
@@ -122,14 +123,19 @@ def test_only_x_and_sites_missing_from_the_pseudo_file(cohort, tmp_path):
     assert find(fewer, "drift of allele frequency")["ratio"] == pytest.approx(1, abs=0.3)
 
 
-def test_figures_show_no_real_person(honest):
+def test_figures_show_strata_as_density_and_no_single_real_person(honest):
     _, arrays = honest
-    density = [v for k, v in arrays.items() if k.startswith("structure/density")]
-    assert len(density) == 2
-    for grid in density:
-        assert set(np.unique(grid < 5)) <= {True, False}
-        assert ((grid == 0) | (grid >= 5)).all()
-    assert not [k for k in arrays if "real" in k and arrays[k].ndim == 2 and arrays[k].shape[1] == 2]
+    assert len([k for k in arrays if k.startswith("structure/density")]) == 2
+    assert not [k for k in arrays if "real" in k]
+    rng = np.random.default_rng(4)
+    people, pseudo = rng.normal(size=(201, 2)), rng.normal(size=(300, 2))
+    people[200] = pseudo[:10] = (8.0, 8.0)
+    figure = density_figure(people, np.full(201, "all"), pseudo, np.full(300, "all"), np.array([0.1, 0.1]))
+    density, (x, _) = figure["structure/density/0"], figure["structure/bounds"]
+    near = int((8 - x[0]) / np.ptp(x) * len(density))
+    assert 40 < near < 80
+    assert density.max() > 10
+    assert not density[near - 8 : near + 8, near - 8 : near + 8].any()
 
 
 def test_r2_of_haplotypes_equals_scikit_allel():

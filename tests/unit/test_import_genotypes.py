@@ -28,9 +28,13 @@ def run(*command: object) -> str:
 
 def vcf_text(rows: list[tuple], people: list[str] = PEOPLE, contigs: tuple[str, ...] = ("10", "22", "X", "2")) -> str:
     """rows: (chrom, pos, ref, alt, genotypes as text)."""
-    lines = ["##fileformat=VCFv4.2", *(f"##contig=<ID={c}>" for c in contigs),
-             '##ALT=<ID=DEL,Description="deletion">', '##FORMAT=<ID=GT,Number=1,Type=String,Description="genotype">',
-             "\t".join(["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", *people])]
+    lines = [
+        "##fileformat=VCFv4.2",
+        *(f"##contig=<ID={c}>" for c in contigs),
+        '##ALT=<ID=DEL,Description="deletion">',
+        '##FORMAT=<ID=GT,Number=1,Type=String,Description="genotype">',
+        "\t".join(["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", *people]),
+    ]
     lines += ["\t".join([c, str(p), "rs1", ref, alt, ".", ".", ".", "GT", *calls]) for c, p, ref, alt, calls in rows]
     return "\n".join(lines) + "\n"
 
@@ -44,8 +48,11 @@ def random_rows(chrom: str, seed: int, first: int = 20_000_000, sites: int = 300
         ref, alt = kinds[rng.integers(len(kinds))].split(":")
         frequency = rng.choice([0, 0.02, 0.3, 1], p=[0.1, 0.4, 0.4, 0.1])
         top = 0 if alt == "." else alt.count(",") + 1
-        calls = np.where(rng.random((len(PEOPLE), 2)) < frequency, rng.integers(1, top + 1, (len(PEOPLE), 2)), 0) if (
-            top) else np.zeros((len(PEOPLE), 2), dtype=int)
+        calls = (
+            np.where(rng.random((len(PEOPLE), 2)) < frequency, rng.integers(1, top + 1, (len(PEOPLE), 2)), 0)
+            if (top)
+            else np.zeros((len(PEOPLE), 2), dtype=int)
+        )
         rows.append((chrom, pos, ref, alt, [f"{a}|{b}" for a, b in calls]))
     return rows
 
@@ -75,8 +82,10 @@ def people_table(people: list[str] = PEOPLE, sex: int | list[int] = 2) -> pd.Dat
 def content(prefix: Path) -> list[tuple]:
     with Genotypes(prefix) as genotypes:
         haplotypes = genotypes.haplotypes(0, genotypes.n_sites)
-        return [(site.pos, site.ref, site.alt, haplotypes[i].tolist())
-                for i, site in enumerate(genotypes.sites.itertuples())]
+        return [
+            (site.pos, site.ref, site.alt, haplotypes[i].tolist())
+            for i, site in enumerate(genotypes.sites.itertuples())
+        ]
 
 
 def triple(prefix: Path) -> tuple[bytes, ...]:
@@ -101,13 +110,31 @@ def panel(tmp_path_factory) -> dict[str, Path]:
     run("bcftools", "view", "-Ou", "-o", folder / "raw.bcf", plain)
     run("bcftools", "index", folder / "csi.bcf")
     run("plink2", "--vcf", plain, "--make-pgen", "--sort-vars", "--out", folder / "plink")
-    names = ["plain.vcf", "gzip.vcf.gz", "tbi.vcf.gz", "scan.vcf.gz", "csi.vcf.gz", "csi.bcf", "scan.bcf", "raw.bcf",
-             "plink.pgen"]
+    names = [
+        "plain.vcf",
+        "gzip.vcf.gz",
+        "tbi.vcf.gz",
+        "scan.vcf.gz",
+        "csi.vcf.gz",
+        "csi.bcf",
+        "scan.bcf",
+        "raw.bcf",
+        "plink.pgen",
+    ]
     return {"rows": rows} | {name: folder / name for name in names}
 
 
-SOURCES = ["plain.vcf", "gzip.vcf.gz", "tbi.vcf.gz", "scan.vcf.gz", "csi.vcf.gz", "csi.bcf", "scan.bcf", "raw.bcf",
-           "plink.pgen"]
+SOURCES = [
+    "plain.vcf",
+    "gzip.vcf.gz",
+    "tbi.vcf.gz",
+    "scan.vcf.gz",
+    "csi.vcf.gz",
+    "csi.bcf",
+    "scan.bcf",
+    "raw.bcf",
+    "plink.pgen",
+]
 
 
 @pytest.mark.parametrize("chrom", ["10", "22", "2"])
@@ -157,10 +184,12 @@ def test_splitting_agrees_with_bcftools_norm(panel, tmp_path):
             expected.setdefault((int(fields[1]), fields[3], fields[4]), alleles)  # of repeated alleles the first
     report = import_chromosome(panel["plain.vcf"], "22", people_table(), tmp_path / "out", "GRCh38", {})
     assert {row[:3]: row[3] for row in content(tmp_path / "out")} == {
-        site: alleles for site, alleles in expected.items() if 0 < sum(alleles) < len(alleles)}
+        site: alleles for site, alleles in expected.items() if 0 < sum(alleles) < len(alleles)
+    }
     assert report["multiallelic_sites_split"] > 20
-    dropped = import_chromosome(panel["plain.vcf"], "22", people_table(), tmp_path / "drop", "GRCh38",
-                                {"multiallelic": "drop"})
+    dropped = import_chromosome(
+        panel["plain.vcf"], "22", people_table(), tmp_path / "drop", "GRCh38", {"multiallelic": "drop"}
+    )
     assert content(tmp_path / "drop") == brute_force(panel["rows"], "22", PEOPLE, split=False)
     assert dropped["dropped"]["multiallelic"] == sum(c == "chr22" and "," in alt for c, _, _, alt, _ in panel["rows"])
 
@@ -170,8 +199,9 @@ def test_the_counts_of_what_was_dropped_add_up(panel, tmp_path):
     alleles = sum(max(alt.count(",") + 1, 1) for chrom, _, _, alt, _ in panel["rows"] if chrom == "10")
     assert sum(report["dropped"].values()) + report["sites_kept"] == alleles
     assert set(report["dropped"]) == {"symbolic", "duplicate", "monomorphic"}
-    kept = import_chromosome(panel["csi.bcf"], "10", people_table(), tmp_path / "all", "GRCh38",
-                             {"monomorphic": "keep"})
+    kept = import_chromosome(
+        panel["csi.bcf"], "10", people_table(), tmp_path / "all", "GRCh38", {"monomorphic": "keep"}
+    )
     assert kept["sites_kept"] > report["sites_kept"]
 
 
@@ -191,7 +221,7 @@ def test_the_writer_gives_the_same_file_with_and_without_the_number_of_sites(tmp
     for name, n_sites in (("known", 700), ("unknown", None)):
         with GenotypeWriter(tmp_path / name, np.array(PEOPLE[:13]), np.full(13, 2), n_sites) as writer:
             for start in range(0, 700, 300):
-                writer.append(haplotypes[start:start + 300], sites[start:start + 300])
+                writer.append(haplotypes[start : start + 300], sites[start : start + 300])
     assert triple(tmp_path / "known") == triple(tmp_path / "unknown")
     assert len(list(tmp_path.iterdir())) == 6
 
@@ -203,8 +233,10 @@ def x_rows(seed: int, male: np.ndarray, codings: list[str]) -> tuple[list[tuple]
     alleles[:, male, 1] = alleles[:, male, 0]
     rows = []
     for i in range(60):
-        calls = [codings[rng.integers(len(codings))].replace("a", str(a)) if m else f"{a}|{b}"
-                 for (a, b), m in zip(alleles[i], male, strict=True)]
+        calls = [
+            codings[rng.integers(len(codings))].replace("a", str(a)) if m else f"{a}|{b}"
+            for (a, b), m in zip(alleles[i], male, strict=True)
+        ]
         rows.append(("chrX", 5_000_000 + i, "A", "C", calls))
     return rows, alleles.reshape(60, -1)
 
@@ -256,25 +288,41 @@ def spoilt(call: str, chrom: str = "22") -> list[tuple]:
     return [(chrom, p, r, a, c if i == 0 else [*c[:5], call, *c[6:]]) for i, (_, p, r, a, c) in enumerate(good())]
 
 
-@pytest.mark.parametrize(("rows", "option", "text"), [
-    (spoilt("0/1"), "unphased", "2 sites of chromosome 22 have unphased heterozygous genotypes, the first at position "
-                                "20000010"),
-    (spoilt("./."), "missing", "2 sites of chromosome 22 have missing genotypes, the first at position 20000010"),
-    (spoilt("0|."), "missing", "2 sites of chromosome 22 have missing genotypes"),
-    (spoilt("."), "missing", "2 sites of chromosome 22 have missing genotypes"),
-    (spoilt("1"), None, "2 sites of chromosome 22 have haploid genotypes where two alleles are expected, the first"),
-    (spoilt("1", "X"), None, "2 sites of chromosome X have haploid genotypes where two alleles are expected"),
-    (spoilt("0|1|0"), None, "22:20000010 has genotypes of more than two alleles"),
-    ([*good(), ("22", 20_000_010, "G", "T", ["0|1"] * 41)], None, "not sorted: 20000010 comes after 20000020"),
-    ([*good(), ("22", 50_818_469, "A", "C", ["0|1"] * 41)], None,
-     "(?s)position 50818469 is not on chromosome 22 of GRCh38; the position fits GRCh37: do the builds disagree"
-     ".*1 to 50818468"),
-    ([*good(), ("22", 90_000_000, "A", "C", ["0|1"] * 41)], None, "position 90000000 is not on chromosome 22"),
-    ([("10", 5, "A", "C", ["0|1"] * 41), ("2", 5, "A", "C", ["0|1"] * 41)], None,
-     "(?s)chromosome 22 is not in the file.*one of those in the file: 10, 2"),
-    ([], None, "(?s)chromosome 22 is not in the file.*holds no sites"),
-    ([("22", 5, "A", "C", ["0|0"] * 41)], None, "(?s)no site of chromosome 22 is left of 1.*1 monomorphic"),
-])
+@pytest.mark.parametrize(
+    ("rows", "option", "text"),
+    [
+        (
+            spoilt("0/1"),
+            "unphased",
+            "2 sites of chromosome 22 have unphased heterozygous genotypes, the first at position 20000010",
+        ),
+        (spoilt("./."), "missing", "2 sites of chromosome 22 have missing genotypes, the first at position 20000010"),
+        (spoilt("0|."), "missing", "2 sites of chromosome 22 have missing genotypes"),
+        (spoilt("."), "missing", "2 sites of chromosome 22 have missing genotypes"),
+        (
+            spoilt("1"),
+            None,
+            "2 sites of chromosome 22 have haploid genotypes where two alleles are expected, the first",
+        ),
+        (spoilt("1", "X"), None, "2 sites of chromosome X have haploid genotypes where two alleles are expected"),
+        (spoilt("0|1|0"), None, "22:20000010 has genotypes of more than two alleles"),
+        ([*good(), ("22", 20_000_010, "G", "T", ["0|1"] * 41)], None, "not sorted: 20000010 comes after 20000020"),
+        (
+            [*good(), ("22", 50_818_469, "A", "C", ["0|1"] * 41)],
+            None,
+            "(?s)position 50818469 is not on chromosome 22 of GRCh38; the position fits GRCh37: do the builds disagree"
+            ".*1 to 50818468",
+        ),
+        ([*good(), ("22", 90_000_000, "A", "C", ["0|1"] * 41)], None, "position 90000000 is not on chromosome 22"),
+        (
+            [("10", 5, "A", "C", ["0|1"] * 41), ("2", 5, "A", "C", ["0|1"] * 41)],
+            None,
+            "(?s)chromosome 22 is not in the file.*one of those in the file: 10, 2",
+        ),
+        ([], None, "(?s)chromosome 22 is not in the file.*holds no sites"),
+        ([("22", 5, "A", "C", ["0|0"] * 41)], None, "(?s)no site of chromosome 22 is left of 1.*1 monomorphic"),
+    ],
+)
 def test_bad_genotypes_are_refused_and_nothing_is_written(tmp_path, rows, option, text):
     path = tmp_path / "in.vcf"
     path.write_text(vcf_text(rows))
@@ -319,12 +367,14 @@ def test_heterozygous_males(tmp_path):
     sex[5] = 1
     with pytest.raises(InputError, match=r"2 sites .* heterozygous male outside .*, the first at position 20000010"):
         import_chromosome(tmp_path / "in.vcf", "X", people_table(sex=sex), tmp_path / "out", "GRCh38", {})
-    report = import_chromosome(tmp_path / "in.vcf", "X", people_table(sex=sex), tmp_path / "out", "GRCh38",
-                               {"male_x_heterozygous": "drop"})
+    report = import_chromosome(
+        tmp_path / "in.vcf", "X", people_table(sex=sex), tmp_path / "out", "GRCh38", {"male_x_heterozygous": "drop"}
+    )
     assert report["dropped"] == {"male_x_heterozygous": 2}
     with pytest.raises(InputError, match="the sex of 3 people is unknown, and chromosome X"):
-        import_chromosome(tmp_path / "in.vcf", "X", people_table(sex=[0] * 3 + [2] * 38), tmp_path / "out", "GRCh38",
-                          {})
+        import_chromosome(
+            tmp_path / "in.vcf", "X", people_table(sex=[0] * 3 + [2] * 38), tmp_path / "out", "GRCh38", {}
+        )
 
 
 def test_unknown_people_and_options(tmp_path):
@@ -391,9 +441,10 @@ def test_truncated_files_are_refused(large, tmp_path, name):
     data = gzip.compress(large.read_bytes()) if name == "gzip.vcf.gz" else large.with_name(name).read_bytes()
     for part in (len(data) - 28 if name in ("in.vcf.gz", "in.bcf") else len(data) - 5, len(data) // 2 + 1, 40):
         (tmp_path / name).write_bytes(data[:part])
-        for call in (lambda: check_source(tmp_path / name, "22", "GRCh38"),
-                     lambda: import_chromosome(tmp_path / name, "22", people_table(), tmp_path / "out" / "chr",
-                                               "GRCh38", {})):
+        for call in (
+            lambda: check_source(tmp_path / name, "22", "GRCh38"),
+            lambda: import_chromosome(tmp_path / name, "22", people_table(), tmp_path / "out" / "chr", "GRCh38", {}),
+        ):
             with pytest.raises(InputError, match="truncated"):
                 call()
     assert not (tmp_path / "out").exists() or list((tmp_path / "out").iterdir()) == []
@@ -405,7 +456,7 @@ def test_truncated_files_are_refused(large, tmp_path, name):
 def test_files_damaged_in_the_middle_are_refused(large, tmp_path):
     path = tmp_path / "in.vcf.gz"
     data = bytearray(large.with_name("in.vcf.gz").read_bytes())
-    data[len(data) // 2:len(data) // 2 + 50] = bytes(50)
+    data[len(data) // 2 : len(data) // 2 + 50] = bytes(50)
     path.write_bytes(data)
     with pytest.raises(InputError, match=r"cannot be read beyond position 2\d+ of 22: truncated or corrupt"):
         import_chromosome(path, "22", people_table(), tmp_path / "out" / "chr", "GRCh38", {})
@@ -470,8 +521,9 @@ def test_real_chromosomes_of_1000_genomes_phase_3(tmp_path):
     sex = panel.loc[people].map({"male": 1, "female": 2}).to_numpy()
     for chrom in ("22", "X"):
         check_source(source.format(chrom), chrom, "GRCh37")
-        report = import_chromosome(source.format(chrom), chrom, people_table(people, sex), tmp_path / chrom, "GRCh37",
-                                   {})
+        report = import_chromosome(
+            source.format(chrom), chrom, people_table(people, sex), tmp_path / chrom, "GRCh37", {}
+        )
         assert report["sites_kept"] > 500
         run("plink2", "--pfile", tmp_path / chrom, "--validate", "--out", tmp_path / "log")
     assert report["haploid_males"] == (sex == 1).sum()
@@ -484,8 +536,11 @@ def test_real_chromosomes_of_1000_genomes_phase_3(tmp_path):
             expected[int(pos), alt] = [int(a) for c in calls for a in (c[0], c[0] if c[2] == "." else c[2])]
     with Genotypes(tmp_path / "X") as genotypes:
         haplotypes, sites = genotypes.haplotypes(0, genotypes.n_sites), genotypes.sites
-    compared = [np.array_equal(haplotypes[i], expected[key])
-                for i, key in enumerate(zip(sites["pos"], sites["alt"], strict=True)) if key in expected]
+    compared = [
+        np.array_equal(haplotypes[i], expected[key])
+        for i, key in enumerate(zip(sites["pos"], sites["alt"], strict=True))
+        if key in expected
+    ]
     assert len(compared) > 400
     assert all(compared)
 

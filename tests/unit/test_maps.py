@@ -18,15 +18,25 @@ CM = [0.0, 0.25, 1.75, 1.75, 3.5]
 
 FORMATS = {
     "shapeit5": ["pos\tchr\tcM", *(f"{p}\t22\t{c}" for p, c in zip(POS, CM, strict=True))],
-    "hapmap": ["Chromosome\tPosition(bp)\tRate(cM/Mb)\tMap(cM)",
-               *(f"chr22\t{p}\t1.5\t{c}" for p, c in zip(POS, CM, strict=True))],
-    "shapeit": ["position COMBINED_rate(cM/Mb) Genetic_Map(cM)",
-                *(f"{p} 1.5 {c}" for p, c in zip(POS, CM, strict=True))],
-    "eagle": ["chr position COMBINED_rate(cM/Mb) Genetic_Map(cM)",
-              *(f"{c} {p} 1.5 {m}" for c in (21, 22) for p, m in zip(POS, CM, strict=True))],
+    "hapmap": [
+        "Chromosome\tPosition(bp)\tRate(cM/Mb)\tMap(cM)",
+        *(f"chr22\t{p}\t1.5\t{c}" for p, c in zip(POS, CM, strict=True)),
+    ],
+    "shapeit": [
+        "position COMBINED_rate(cM/Mb) Genetic_Map(cM)",
+        *(f"{p} 1.5 {c}" for p, c in zip(POS, CM, strict=True)),
+    ],
+    "eagle": [
+        "chr position COMBINED_rate(cM/Mb) Genetic_Map(cM)",
+        *(f"{c} {p} 1.5 {m}" for c in (21, 22) for p, m in zip(POS, CM, strict=True)),
+    ],
     "plink": [f"22 . {c} {p}" for p, c in zip(POS, CM, strict=True)],
-    "ped-sim": ["#chr pos male_cM female_cM", "21 5 0 0", "21 50 1 1",
-                *(f"22 {p} {c * 0.5} {c * 1.5}" for p, c in zip(POS, CM, strict=True))],
+    "ped-sim": [
+        "#chr pos male_cM female_cM",
+        "21 5 0 0",
+        "21 50 1 1",
+        *(f"22 {p} {c * 0.5} {c * 1.5}" for p, c in zip(POS, CM, strict=True)),
+    ],
     "own": ["pos\tcM", *(f"{p}\t{c}" for p, c in zip(POS, CM, strict=True))],
     "repeated": ["pos\tcM", "1000\t0.0", *(f"{p}\t{c}" for p, c in zip(POS, CM, strict=True)), ""],
 }
@@ -91,23 +101,26 @@ def test_written_maps_are_read_back_exactly(tmp_path):
     assert (tmp_path / "maps" / "chr7.tsv").read_text().startswith("pos\tcM\n")
 
 
-@pytest.mark.parametrize(("lines", "text"), [
-    ([], "is empty"),
-    (["rs1 0.1"], "columns are not those of a genetic map"),
-    (["a b c d", "1 2 3 4"], "columns are not those of a genetic map"),
-    (["pos\tcM", "10\t0", "20\tx"], r"(?s)`x` is no number.*line 3, cm"),
-    (["pos\tcM", "10\t0", "20"], "(?s)1 columns instead of 2.*line 3"),
-    (["pos\tcM", "10\t0", "", "20\t1\t7"], "(?s)3 columns instead of 2.*line 4"),
-    (["pos\tcM", "10\t0", "20\t1\t7\t8"], "more than 2 columns"),
-    (["pos\tcM"], r"only 0 point\(s\)"),
-    (["pos\tcM", "10\t0", "20.5\t1"], "(?s)no whole number.*line 3"),
-    (["pos\tcM", "10\t0", "20\tnan"], "(?s)no number.*line 3"),
-    (["pos\tcM", "10\t0", "20\t2", "30\t1.5"], "(?s)decreases from 2 to 1.5 cM.*line 4"),
-    (["pos\tcM", "10\t0", "30\t2", "20\t3"], "(?s)not sorted.*line 4"),
-    (["pos\tcM", "10\t0", "20\t2", "20\t3"], "(?s)position 20 stands twice.*line 4"),
-    (["pos\tcM", "10\t0"], r"only 1 point\(s\)"),
-    (["pos\tchr\tcM", "10\t1\t0", "20\t2\t1"], "(?s)has no chromosome 22.*: 1, 2"),
-])
+@pytest.mark.parametrize(
+    ("lines", "text"),
+    [
+        ([], "is empty"),
+        (["rs1 0.1"], "columns are not those of a genetic map"),
+        (["a b c d", "1 2 3 4"], "columns are not those of a genetic map"),
+        (["pos\tcM", "10\t0", "20\tx"], r"(?s)`x` is no number.*line 3, cm"),
+        (["pos\tcM", "10\t0", "20"], "(?s)1 columns instead of 2.*line 3"),
+        (["pos\tcM", "10\t0", "", "20\t1\t7"], "(?s)3 columns instead of 2.*line 4"),
+        (["pos\tcM", "10\t0", "20\t1\t7\t8"], "more than 2 columns"),
+        (["pos\tcM"], r"only 0 point\(s\)"),
+        (["pos\tcM", "10\t0", "20.5\t1"], "(?s)no whole number.*line 3"),
+        (["pos\tcM", "10\t0", "20\tnan"], "(?s)no number.*line 3"),
+        (["pos\tcM", "10\t0", "20\t2", "30\t1.5"], "(?s)decreases from 2 to 1.5 cM.*line 4"),
+        (["pos\tcM", "10\t0", "30\t2", "20\t3"], "(?s)not sorted.*line 4"),
+        (["pos\tcM", "10\t0", "20\t2", "20\t3"], "(?s)position 20 stands twice.*line 4"),
+        (["pos\tcM", "10\t0"], r"only 1 point\(s\)"),
+        (["pos\tchr\tcM", "10\t1\t0", "20\t2\t1"], "(?s)has no chromosome 22.*: 1, 2"),
+    ],
+)
 def test_bad_maps(tmp_path, lines, text):
     path = tmp_path / "bad.map"
     path.write_text("\n".join(lines))
@@ -150,13 +163,19 @@ def test_cover_of_one_site_has_a_length():
         assert covered.length_cm > 0
 
 
-@pytest.mark.parametrize(("pos", "cm", "text"), [
-    ([20_000_000, 30_000_000], [0, 1], "does not cover the sites: it runs from 20000000 to 30000000, the sites from "
-                                       "16000000 to 50000000"),
-    ([100, 200], [0, 1], "does not cover"),
-    ([16_000_000, 51_200_000], [0, 1], "beyond the end of the chromosome: do the builds disagree"),
-    ([16_000_000, 50_000_000], [1, 1], "no recombination"),
-])
+@pytest.mark.parametrize(
+    ("pos", "cm", "text"),
+    [
+        (
+            [20_000_000, 30_000_000],
+            [0, 1],
+            "does not cover the sites: it runs from 20000000 to 30000000, the sites from 16000000 to 50000000",
+        ),
+        ([100, 200], [0, 1], "does not cover"),
+        ([16_000_000, 51_200_000], [0, 1], "beyond the end of the chromosome: do the builds disagree"),
+        ([16_000_000, 50_000_000], [1, 1], "no recombination"),
+    ],
+)
 def test_cover_refuses(pos, cm, text):
     with pytest.raises(InputError, match=text):
         cover(GeneticMap("22", np.array(pos), np.array(cm, dtype=float)), 16_000_000, 50_000_000, 50_818_468)
@@ -175,7 +194,13 @@ def test_facts_of_the_builds():
     assert [b - a for a, b in builds.get_build("GRCh37").par] == [2_649_520 - 10_001, 59_363_566 - 59_034_050]
     assert builds.builds_that_fit("22", 51_000_000) == ["GRCh37"]
     assert [builds.plain_name(n) for n in ("chr1", "22", "Chr23", "chrX", "x", "chrUn_1")] == [
-        "1", "22", "X", "X", "X", "Un_1"]
+        "1",
+        "22",
+        "X",
+        "X",
+        "X",
+        "Un_1",
+    ]
     with pytest.raises(InputError, match=r"(?s)unknown build hg19.*GRCh37 or GRCh38"):
         builds.get_build("hg19")
     with pytest.raises(InputError, match="unknown chromosome Y"):
@@ -184,7 +209,7 @@ def test_facts_of_the_builds():
 
 def test_the_checksum_of_the_table_is_the_one_written_down():
     text = (builds.TABLE.parent / "README.md").read_text()
-    section = text[text.index("## chromosome_lengths.tsv"):]
+    section = text[text.index("## chromosome_lengths.tsv") :]
     assert re.search(r"SHA-256: `([0-9a-f]{64})`", section)[1] == hashlib.sha256(builds.TABLE.read_bytes()).hexdigest()
 
 

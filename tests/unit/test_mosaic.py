@@ -171,8 +171,10 @@ def test_seed_and_chromosome_make_other_mosaics_of_one_pedigree():
     pedigree = pedigree_of(40, 40, 3)
     first = trace_mosaic(pedigree, MORGAN, "1", 3, device="cpu")
     for chrom, seed in (("2", 3), ("1", 4)):
-        assert len(first.start) != len(other := trace_mosaic(pedigree, MORGAN, chrom, seed, device="cpu").start) or (
-            first.start != other).any()
+        assert (
+            len(first.start) != len(other := trace_mosaic(pedigree, MORGAN, chrom, seed, device="cpu").start)
+            or (first.start != other).any()
+        )
 
 
 def test_a_map_without_length_has_no_crossover():
@@ -183,8 +185,9 @@ def test_a_map_without_length_has_no_crossover():
 def test_x_goes_whole_from_father_to_daughter_and_mothers_to_sons():
     pedigree = pedigree_of(60, 80, 1)
     mosaic = trace_mosaic(pedigree, 1.8, "X", 3, "X", "cpu")
-    parts = [(mosaic.start[a:b], mosaic.founder[a:b]) for a, b in
-             zip(mosaic.offset[:-1], mosaic.offset[1:], strict=True)]
+    parts = [
+        (mosaic.start[a:b], mosaic.founder[a:b]) for a, b in zip(mosaic.offset[:-1], mosaic.offset[1:], strict=True)
+    ]
     recombined = 0
     for child, sex in enumerate(pedigree.sex[1]):
         paternal, maternal = parts[2 * child], parts[2 * child + 1]
@@ -233,9 +236,12 @@ def _fixed_pedigree(pedigree, sequence_length):
     rows = [builder.add_individual(time=pedigree.generations) for _ in pedigree.sex[0]]
     founders = np.array(rows)
     for g, (father, mother) in enumerate(zip(pedigree.father, pedigree.mother, strict=True), 1):
-        rows = [builder.add_individual(time=pedigree.generations - g, parents=[rows[f], rows[m]],
-                                       is_sample=g == pedigree.generations)
-                for f, m in zip(father, mother, strict=True)]
+        rows = [
+            builder.add_individual(
+                time=pedigree.generations - g, parents=[rows[f], rows[m]], is_sample=g == pedigree.generations
+            )
+            for f, m in zip(father, mother, strict=True)
+        ]
     return builder.finalise(sequence_length=sequence_length), founders, np.array(rows)
 
 
@@ -243,11 +249,20 @@ def test_agrees_with_msprimes_fixed_pedigree():
     """Segments a haplotype, and the share of a person's genome where both haplotypes are of one founder haplotype."""
     pedigree, replicates, length = pedigree_of(14, 12, 6), 120, 1.0
     tables, founders, children = _fixed_pedigree(pedigree, 100.0)
-    theirs = np.array([_msprime_numbers(ts, founders, children) for ts in msprime.sim_ancestry(
-        initial_state=tables, model="fixed_pedigree", recombination_rate=length / 100, discrete_genome=False,
-        num_replicates=replicates, random_seed=3)])
-    ours = np.array([_our_numbers(trace_mosaic(pedigree, length, str(c), 1, device="cpu"))
-                     for c in range(replicates)])
+    theirs = np.array(
+        [
+            _msprime_numbers(ts, founders, children)
+            for ts in msprime.sim_ancestry(
+                initial_state=tables,
+                model="fixed_pedigree",
+                recombination_rate=length / 100,
+                discrete_genome=False,
+                num_replicates=replicates,
+                random_seed=3,
+            )
+        ]
+    )
+    ours = np.array([_our_numbers(trace_mosaic(pedigree, length, str(c), 1, device="cpu")) for c in range(replicates)])
     z = (ours.mean(axis=0) - theirs.mean(axis=0)) / np.sqrt((ours.var(axis=0) + theirs.var(axis=0)) / replicates)
     assert np.abs(z).max() < 4.5  # two statistics, false alarm 2e-5
     assert ours.mean(axis=0)[1] > 0.02
@@ -291,8 +306,9 @@ def loci():
     replicates = []
     for s in range(14):
         pedigree = pedigree_of(200, 200, 10, seed=s)
-        replicates.append(np.concatenate([
-            founder_at(trace_mosaic(pedigree, 12.0, str(c), s, device="cpu"), x) for c in range(8)]))
+        replicates.append(
+            np.concatenate([founder_at(trace_mosaic(pedigree, 12.0, str(c), s, device="cpu"), x) for c in range(8)])
+        )
     return np.array(replicates)
 
 
@@ -336,7 +352,7 @@ def test_singletons_survive_as_theory_says(loci):
 
 
 def test_balanced_mating_keeps_more_founder_haplotypes():
-    x = (np.arange(100, dtype=np.uint32) << np.uint32(25))
+    x = np.arange(100, dtype=np.uint32) << np.uint32(25)
     alive = {}
     for mating in ("random", "balanced"):
         mosaic = trace_mosaic(pedigree_of(200, 200, 10, mating), 10.0, "1", 1, device="cpu")
@@ -357,8 +373,9 @@ def test_bad_input(monkeypatch):
         trace_mosaic(pedigree, 1.0, "1", 1, device="tpu")
     with pytest.raises(ValueError, match="inheritance 'Y'"):
         trace_mosaic(pedigree, 1.0, "Y", 1, "Y", "cpu")
-    unknown = Pedigree(pedigree.father, pedigree.mother, (np.zeros(20, np.int8), *pedigree.sex[1:]),
-                       pedigree.stratum, pedigree.strata)
+    unknown = Pedigree(
+        pedigree.father, pedigree.mother, (np.zeros(20, np.int8), *pedigree.sex[1:]), pedigree.stratum, pedigree.strata
+    )
     with pytest.raises(InputError, match="X chromosome needs the sex of every founder"):
         trace_mosaic(unknown, 1.0, "X", 1, "X", "cpu")
     with pytest.raises(ValueError, match="use a smaller chunk"):

@@ -36,8 +36,9 @@ def test_likelihood_is_scipys_mixture():
     high = low + random.exponential(size=400).astype(np.float32)
     low[:50], high[50:100] = -30.0, 30.0
     dense = np.arange(400) % 2 == 1
-    centre, scale, weight = (np.asarray(v, np.float64) for v in
-                             (h.location[:, None] + h.offset, jnp.exp(h.log_scale), jnp.exp(h.log_weight)))
+    centre, scale, weight = (
+        np.asarray(v, np.float64) for v in (h.location[:, None] + h.offset, jnp.exp(h.log_scale), jnp.exp(h.log_weight))
+    )
     inside = stats.norm.cdf(high[:, None], centre, scale) - stats.norm.cdf(low[:, None], centre, scale)
     mass = (weight * inside).sum(1)
     density = (weight * stats.norm.pdf(low[:, None], centre, scale)).sum(1)

@@ -88,8 +88,9 @@ def test_few_founders_in_small_strata(generations, mating):
     sex, strata = np.array([1, 2] * 20), np.repeat(np.arange(4), 10)
     pedigree = make_pedigree(sex, strata, ("a", "b", "c", "d"), 25, generations, mating, seed=4)
     assert pedigree.people == 25
-    tiny = make_pedigree(np.array([1, 2] + [1, 2] * 30), np.array([0, 0] + [1] * 60), ("a", "b"), 5, generations,
-                         mating, seed=4)
+    tiny = make_pedigree(
+        np.array([1, 2] + [1, 2] * 30), np.array([0, 0] + [1] * 60), ("a", "b"), 5, generations, mating, seed=4
+    )
     assert tiny.people == 5
 
 
@@ -128,15 +129,25 @@ def test_ids_are_new_and_distinct():
     assert len(set(make_ids(1000))) == 1000
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"sex": np.ones(10)}, "stratum north has 5 male and 0 female founders"),
-    ({"sex": np.array([1, 2, 1, 2, 1] + [2] * 5)}, "stratum south has 0 male and 5 female founders"),
-    ({"mating": "sib"}, "mating 'sib' is not known"),
-    ({"people": 0}, "people is 0"),
-    ({"generations": 0}, "generations is 0"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sex": np.ones(10)}, "stratum north has 5 male and 0 female founders"),
+        ({"sex": np.array([1, 2, 1, 2, 1] + [2] * 5)}, "stratum south has 0 male and 5 female founders"),
+        ({"mating": "sib"}, "mating 'sib' is not known"),
+        ({"people": 0}, "people is 0"),
+        ({"generations": 0}, "generations is 0"),
+    ],
+)
 def test_bad_input(change, message):
-    good = {"sex": np.array([1, 2] * 5), "stratum_codes": np.repeat([0, 1], 5), "strata": ("north", "south"),
-            "people": 10, "generations": 2, "mating": "balanced", "seed": 1}
+    good = {
+        "sex": np.array([1, 2] * 5),
+        "stratum_codes": np.repeat([0, 1], 5),
+        "strata": ("north", "south"),
+        "people": 10,
+        "generations": 2,
+        "mating": "balanced",
+        "seed": 1,
+    }
     with pytest.raises(InputError, match=message):
         make_pedigree(**{**good, **change})

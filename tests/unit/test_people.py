@@ -51,8 +51,11 @@ def union_find(sheet):
 
     for row in sheet.itertuples():
         find(("p", row.person))
-        for other in [("p", row.father)] * bool(row.father) + [("p", row.mother)] * bool(row.mother) \
-                + [("label", row.family)] * bool(row.family):
+        for other in (
+            [("p", row.father)] * bool(row.father)
+            + [("p", row.mother)] * bool(row.mother)
+            + [("label", row.family)] * bool(row.family)
+        ):
             root[find(("p", row.person))] = find(other)
     groups = {}
     for person in sheet["person"]:
@@ -154,10 +157,17 @@ def refused(*texts, **changes):
 def test_people_that_do_not_match_are_refused_or_dropped():
     persons = [f"secret{i}" for i in range(60)]
     fewer = sheet_of(persons[5:])
-    refused("5 of 60 people of the genotypes are not in the sample sheet", "samples 1, 2, 3 and 2 more",
-            "unmatched: drop", sheet=fewer)
-    refused("2 of 62 people of the sample sheet are not in the genotypes", "sample sheet, lines 62 and 63",
-            sheet=sheet_of([*persons, "secret-x", "secret-y"]))
+    refused(
+        "5 of 60 people of the genotypes are not in the sample sheet",
+        "samples 1, 2, 3 and 2 more",
+        "unmatched: drop",
+        sheet=fewer,
+    )
+    refused(
+        "2 of 62 people of the sample sheet are not in the genotypes",
+        "sample sheet, lines 62 and 63",
+        sheet=sheet_of([*persons, "secret-x", "secret-y"]),
+    )
     refused("name the column that holds the ids", sheet=sheet_of(f"other{p}" for p in persons), unmatched="drop")
     people, report = make_people(persons, sheet_of([*persons[5:], "secret-x"]), set(), 0.2, 1, unmatched="drop")
     assert people["person"].tolist() == persons[5:]
@@ -168,13 +178,19 @@ def test_people_that_do_not_match_are_refused_or_dropped():
 
 def test_impossible_people_are_refused():
     persons = [f"secret{i}" for i in range(60)]
-    refused("2 person ids stand more than once", "the genotypes, samples 61 and 62", "every person once",
-            genotype_people=[*persons, *persons[:2]])
+    refused(
+        "2 person ids stand more than once",
+        "the genotypes, samples 61 and 62",
+        "every person once",
+        genotype_people=[*persons, *persons[:2]],
+    )
     refused("the cohort has 40 people", "at least 50", genotype_people=persons[:40], sheet=sheet_of(persons[:40]))
     refused("the cohort has 45 people", withdrawn=set(persons[:15]))
     refused("the sex of 60 of 60 people is unknown and chromosome X is requested", x_requested=True)
-    refused("no holdout of 20% can be drawn by family: 1 families, the largest with 60 of 60 people",
-            sheet=sheet_of(persons, family=["one"] * 60))
+    refused(
+        "no holdout of 20% can be drawn by family: 1 families, the largest with 60 of 60 people",
+        sheet=sheet_of(persons, family=["one"] * 60),
+    )
     make_people(persons, sheet_of(persons, sex=[1, 2] * 30), set(), 0.2, 1, x_requested=True)
 
 
@@ -189,29 +205,50 @@ def test_impossible_parents_are_refused():
 
     refused("1 people have themselves as father", "sample sheet, line 6", sheet=with_parents((4, 4, "father")))
     refused("1 people have a father whose sex is female", "line 6", sheet=with_parents((4, 5, "father")))
-    refused("2 people have a mother whose sex is male", "lines 6 and 7",
-            sheet=with_parents((4, 2, "mother"), (5, 2, "mother")))
-    refused("3 people have themselves as an ancestor", "lines 2, 4 and 6",
-            sheet=with_parents((0, 2, "father"), (2, 4, "father"), (4, 0, "father"), (6, 4, "father")))
+    refused(
+        "2 people have a mother whose sex is male",
+        "lines 6 and 7",
+        sheet=with_parents((4, 2, "mother"), (5, 2, "mother")),
+    )
+    refused(
+        "3 people have themselves as an ancestor",
+        "lines 2, 4 and 6",
+        sheet=with_parents((0, 2, "father"), (2, 4, "father"), (4, 0, "father"), (6, 4, "father")),
+    )
     unknown = with_parents((4, 6, "father"), (4, 6, "mother"))
     unknown["sex"] = np.int8(0)
     refused("1 people have one person as father and mother", sheet=unknown)
 
 
-@pytest.mark.parametrize(("name", "text", "columns"), [
-    ("s.csv", "person,sex,family,father,mother,stratum,more\n"
-     "a,1,f,,,north,x\nb,F,f,,NA,north,x\nc,NA,,a,b,south,x\n", None),
-    ("s.psam", "#FID\tIID\tPAT\tMAT\tSEX\tSTRATUM\n"
-     "f\ta\t0\t0\t1\tnorth\nf\tb\t0\t0\t2\tnorth\n0\tc\ta\tb\t0\tsouth\n", None),
-    ("s.panel", "sample\tpop\tfam\tdad\tmum\tgender\t\t\n"
-     "a\tnorth\tf\t\t\tmale\nb\tnorth\tf\t\t\tFemale\nc\tsouth\t\ta\tb\t\n",
-     {"stratum": "pop", "family": "fam", "father": "dad", "mother": "mum"}),
-])
+@pytest.mark.parametrize(
+    ("name", "text", "columns"),
+    [
+        (
+            "s.csv",
+            "person,sex,family,father,mother,stratum,more\na,1,f,,,north,x\nb,F,f,,NA,north,x\nc,NA,,a,b,south,x\n",
+            None,
+        ),
+        (
+            "s.psam",
+            "#FID\tIID\tPAT\tMAT\tSEX\tSTRATUM\nf\ta\t0\t0\t1\tnorth\nf\tb\t0\t0\t2\tnorth\n0\tc\ta\tb\t0\tsouth\n",
+            None,
+        ),
+        (
+            "s.panel",
+            "sample\tpop\tfam\tdad\tmum\tgender\t\t\n"
+            "a\tnorth\tf\t\t\tmale\nb\tnorth\tf\t\t\tFemale\nc\tsouth\t\ta\tb\t\n",
+            {"stratum": "pop", "family": "fam", "father": "dad", "mother": "mum"},
+        ),
+    ],
+)
 def test_sample_sheets_of_all_kinds(tmp_path, name, text, columns):
     (tmp_path / name).write_text(text)
     sheet = read_sample_sheet(tmp_path / name, columns)
     assert sheet[["person", "sex", "family", "father", "mother", "stratum"]].to_numpy().tolist() == [
-        ["a", 1, "f", "", "", "north"], ["b", 2, "f", "", "", "north"], ["c", 0, "", "a", "b", "south"]]
+        ["a", 1, "f", "", "", "north"],
+        ["b", 2, "f", "", "", "north"],
+        ["c", 0, "", "a", "b", "south"],
+    ]
     assert sheet.index.tolist() == [2, 3, 4]
 
 
@@ -226,16 +263,25 @@ def test_fam_file_and_sheet_of_ids_only(tmp_path, mark):
     assert sheet["sex"].tolist() == [0, 0]
 
 
-@pytest.mark.parametrize(("text", "columns", "messages"), [
-    ("person,sex\nsecret,1\nb,1\nsecret,2\n", None, ["1 person ids stand more than once", "line 4"]),
-    ("person,sex\nsecret,1\nb,secret\nc,3\n", None,
-     ["2 rows of s.csv have a sex that is not known", "lines 3 and 4", "male"]),
-    ("person,sex\nsecret,1\n,2\n", None, ["1 rows of s.csv have no person id", "line 3"]),
-    ("persn,sex\nsecret,1\n", None, ["no column 'person'; the nearest is 'persn'"]),
-    ("person,sexx\nsecret,1\n", {"sex": "sex"},
-     ["no column 'sex'; the nearest is 'sexx'", "columns of the sample sheet"]),
-    ("person\nsecret\n", {"strata": "pop"}, ["unknown sample sheet column 'strata'; did you mean 'stratum'?"]),
-])
+@pytest.mark.parametrize(
+    ("text", "columns", "messages"),
+    [
+        ("person,sex\nsecret,1\nb,1\nsecret,2\n", None, ["1 person ids stand more than once", "line 4"]),
+        (
+            "person,sex\nsecret,1\nb,secret\nc,3\n",
+            None,
+            ["2 rows of s.csv have a sex that is not known", "lines 3 and 4", "male"],
+        ),
+        ("person,sex\nsecret,1\n,2\n", None, ["1 rows of s.csv have no person id", "line 3"]),
+        ("persn,sex\nsecret,1\n", None, ["no column 'person'; the nearest is 'persn'"]),
+        (
+            "person,sexx\nsecret,1\n",
+            {"sex": "sex"},
+            ["no column 'sex'; the nearest is 'sexx'", "columns of the sample sheet"],
+        ),
+        ("person\nsecret\n", {"strata": "pop"}, ["unknown sample sheet column 'strata'; did you mean 'stratum'?"]),
+    ],
+)
 def test_bad_sample_sheets_are_refused(tmp_path, text, columns, messages):
     (tmp_path / "s.csv").write_text(text)
     with pytest.raises(InputError) as caught:
@@ -247,7 +293,7 @@ def test_bad_sample_sheets_are_refused(tmp_path, text, columns, messages):
 
 def test_withdrawals(tmp_path):
     path = tmp_path / "w.txt"
-    path.write_bytes(b"\xef\xbb\xbfperson,date\r\n# by letter\r\na,2020\r\n\"b c\"\r\n\r\nd # by phone\r\n")
+    path.write_bytes(b'\xef\xbb\xbfperson,date\r\n# by letter\r\na,2020\r\n"b c"\r\n\r\nd # by phone\r\n')
     assert read_withdrawals(path) == {"a", "b c", "d"}
     path.write_text("# nobody\n")
     assert read_withdrawals(path) == set()
@@ -257,15 +303,17 @@ def test_withdrawals(tmp_path):
         read_withdrawals(tmp_path / "none.txt")
 
 
-ITEMS = Dictionary((
-    Item("years", "continuous", role="age", minimum=0, maximum=120),
-    Item("crp", "continuous", minimum=0.01, maximum=50, detection_limit=0.1),
-    Item("beds", "count"),
-    Item("ill", "binary", categories=("0", "1")),
-    Item("grade", "ordinal", categories=("low", "mid", "NA")),
-    Item("births", "count", asked_if=(("sex", ("female",)), ("ill", ("1",)))),
-    Item("skipped", "nominal", role="ignore"),
-))
+ITEMS = Dictionary(
+    (
+        Item("years", "continuous", role="age", minimum=0, maximum=120),
+        Item("crp", "continuous", minimum=0.01, maximum=50, detection_limit=0.1),
+        Item("beds", "count"),
+        Item("ill", "binary", categories=("0", "1")),
+        Item("grade", "ordinal", categories=("low", "mid", "NA")),
+        Item("births", "count", asked_if=(("sex", ("female",)), ("ill", ("1",)))),
+        Item("skipped", "nominal", role="ignore"),
+    )
+)
 ROWS = {"years": "50", "crp": "1.5", "beds": "2", "ill": "1", "grade": "mid", "births": ""}
 
 
@@ -284,9 +332,12 @@ def cohort(tmp_path):
 
 
 def test_phenotypes_of_all_kinds(cohort, caplog):
-    changes = {0: {"years": "NA", "crp": "<0.1", "ill": "1.0", "births": "3"},
-               1: {"crp": "0.05", "ill": "0", "births": "1"},
-               2: {"crp": "< 0.05", "beds": ".", "ill": "N/A"}, 3: {"beds": "3.0", "grade": "NA", "births": "2"}}
+    changes = {
+        0: {"years": "NA", "crp": "<0.1", "ill": "1.0", "births": "3"},
+        1: {"crp": "0.05", "ill": "0", "births": "1"},
+        2: {"crp": "< 0.05", "beds": ".", "ill": "N/A"},
+        3: {"beds": "3.0", "grade": "NA", "births": "2"},
+    }
     with caplog.at_level(logging.WARNING, "pseudocohort"):
         frame, report = cohort(changes, extra=["gone"], withdrawn={"gone"})
     assert frame.columns.tolist() == ["person", "years", "crp", "beds", "ill", "grade", "births"]
@@ -330,23 +381,27 @@ def test_drop_keeps_people_without_a_row(cohort):
     assert (report["rows_outside_the_cohort"], report["people_without_row"]) == (1, 1)
 
 
-@pytest.mark.parametrize(("changes", "messages"), [
-    ({1: {"crp": "secret"}, 3: {"crp": "1,5"}},
-     ["item crp: 2 cells that are not numbers", "lines 3 and 5, column crp"]),
-    ({1: {"crp": "inf"}}, ["item crp: 1 cells that are not numbers", "line 3"]),
-    ({2: {"crp": "<0.2"}},
-     ["item crp: 1 cells below a limit (<) above the detection_limit", "< 0.1", "line 4"]),
-    ({2: {"beds": "<3"}}, ["item beds: 1 cells below a limit (<)", "give the item a detection_limit"]),
-    ({2: {"crp": "0.001"}}, ["item crp: 1 values below the minimum", "at least 0.01"]),
-    ({2: {"crp": "51.51"}}, ["item crp: 1 values above the maximum", "at most 50", "line 4"]),
-    ({2: {"years": "149"}}, ["item years: 1 values above the maximum"]),
-    ({2: {"beds": "1.5"}, 3: {"beds": "-1"}}, ["item beds: 2 values that are no counts", "lines 4 and 5"]),
-    ({0: {"grade": "secret"}}, ["item grade: 1 values outside its categories", "line 2", "expected: low, mid, NA"]),
-    ({i: {"grade": ""} for i in range(4)} | {0: {"ill": "2"}}, ["item ill: 1 values outside its categories"]),
-    ({i: {"beds": "NA"} for i in range(4)}, ["item beds has no value", "set its role to ignore"]),
-    ({1: {"person": "p0"}}, ["1 person ids stand more than once", "line 3, column person"]),
-    ({1: {"person": ""}}, ["1 rows have no person id", "line 3"]),
-])
+@pytest.mark.parametrize(
+    ("changes", "messages"),
+    [
+        (
+            {1: {"crp": "secret"}, 3: {"crp": "1,5"}},
+            ["item crp: 2 cells that are not numbers", "lines 3 and 5, column crp"],
+        ),
+        ({1: {"crp": "inf"}}, ["item crp: 1 cells that are not numbers", "line 3"]),
+        ({2: {"crp": "<0.2"}}, ["item crp: 1 cells below a limit (<) above the detection_limit", "< 0.1", "line 4"]),
+        ({2: {"beds": "<3"}}, ["item beds: 1 cells below a limit (<)", "give the item a detection_limit"]),
+        ({2: {"crp": "0.001"}}, ["item crp: 1 values below the minimum", "at least 0.01"]),
+        ({2: {"crp": "51.51"}}, ["item crp: 1 values above the maximum", "at most 50", "line 4"]),
+        ({2: {"years": "149"}}, ["item years: 1 values above the maximum"]),
+        ({2: {"beds": "1.5"}, 3: {"beds": "-1"}}, ["item beds: 2 values that are no counts", "lines 4 and 5"]),
+        ({0: {"grade": "secret"}}, ["item grade: 1 values outside its categories", "line 2", "expected: low, mid, NA"]),
+        ({i: {"grade": ""} for i in range(4)} | {0: {"ill": "2"}}, ["item ill: 1 values outside its categories"]),
+        ({i: {"beds": "NA"} for i in range(4)}, ["item beds has no value", "set its role to ignore"]),
+        ({1: {"person": "p0"}}, ["1 person ids stand more than once", "line 3, column person"]),
+        ({1: {"person": ""}}, ["1 rows have no person id", "line 3"]),
+    ],
+)
 def test_bad_phenotypes_are_refused(cohort, changes, messages):
     changes = {3: {"births": "1"}} | changes
     with pytest.raises(InputError) as caught:

@@ -22,7 +22,7 @@ def cohort(n, seed):
     raw = 0.7 * common[:, None] + 0.6 * random.normal(size=(n, 4))
     raw[:, 0] += 0.6 * scores["m0"]
     raw[:, 3] += 0.3 * scores["m3"] + 0.02 * (age - 55)
-    ill = (raw[:, 1] + 0.03 * (age - 55) + random.normal(size=n) > 1.2)
+    ill = raw[:, 1] + 0.03 * (age - 55) + random.normal(size=n) > 1.2
     table = pd.DataFrame(np.round(np.exp(raw / 2), 3), columns=[f"m{j}" for j in range(4)])
     table["m2"] = np.maximum(table["m2"], 0.6)
     table["ill"] = np.where(ill, "1", "0")
@@ -32,16 +32,23 @@ def cohort(n, seed):
     table["births"] = np.where(sex == 2, random.poisson(1.5 + (age > 50)), np.nan)
     table.loc[random.random(n) < stats.norm.cdf(common - 1.3), ["m1", "grade"]] = np.nan
     table["age"] = age
-    people = pd.DataFrame({"sex": sex, "stratum": random.choice(["east", "west"], n),
-                           "family": np.arange(n).astype(str)})
+    people = pd.DataFrame(
+        {"sex": sex, "stratum": random.choice(["east", "west"], n), "family": np.arange(n).astype(str)}
+    )
     return table, people, scores
 
 
-DICTIONARY = Dictionary((
-    Item("age", "continuous", role="age", decimals=0), Item("years", "count", asked_if=(("ill", ("1",)),)),
-    *(Item(f"m{j}", "continuous", decimals=3, detection_limit=0.6 if j == 2 else None) for j in range(4)),
-    Item("ill", "binary", categories=("0", "1")), Item("grade", "ordinal", categories=("0", "1", "2", "3")),
-    Item("kind", "nominal", categories=("a", "b", "c")), Item("births", "count", asked_if=(("sex", ("female",)),))))
+DICTIONARY = Dictionary(
+    (
+        Item("age", "continuous", role="age", decimals=0),
+        Item("years", "count", asked_if=(("ill", ("1",)),)),
+        *(Item(f"m{j}", "continuous", decimals=3, detection_limit=0.6 if j == 2 else None) for j in range(4)),
+        Item("ill", "binary", categories=("0", "1")),
+        Item("grade", "ordinal", categories=("0", "1", "2", "3")),
+        Item("kind", "nominal", categories=("a", "b", "c")),
+        Item("births", "count", asked_if=(("sex", ("female",)),)),
+    )
+)
 N = 1500
 
 
@@ -83,8 +90,9 @@ def test_score_slopes_come_out(world):
 def test_correlations_come_out_and_the_marginals_have_none(world):
     table, *_, pseudo, naive = world
     columns = ["m0", "m1", "m2", "m3", "grade", "births", "age", "years"]
-    real, mine, theirs = (t[columns].astype(float).corr("spearman").to_numpy()[np.triu_indices(8, 1)]
-                          for t in (table, pseudo, naive))
+    real, mine, theirs = (
+        t[columns].astype(float).corr("spearman").to_numpy()[np.triu_indices(8, 1)] for t in (table, pseudo, naive)
+    )
     assert np.sqrt(np.nanmean((mine - real) ** 2)) < 0.05
     assert np.sqrt(np.nanmean((theirs - real) ** 2)) > 0.15
     kinds = [t.groupby("kind")["m3"].median() for t in (table, pseudo)]
@@ -134,8 +142,12 @@ def test_frequencies_of_few_people_follow_the_hand_set_heads(world):
     item = model.encoding.items[model.encoding.index["ill"]]
     atom, c = item.atoms[0], np.zeros((150, len(model.conditions.mean)), np.float32)
     try:
-        for part, value in ((network.hidden_out, kept[2]), (network.linear_score, kept_score),
-                            (network.linear_code.kernel, kept_code), (network.linear_condition.kernel, kept[1])):
+        for part, value in (
+            (network.hidden_out, kept[2]),
+            (network.linear_score, kept_score),
+            (network.linear_code.kernel, kept_code),
+            (network.linear_condition.kernel, kept[1]),
+        ):
             part[...] = value * 0
         network.linear_condition.bias[...] = kept[0] * 0 + 0.4
         drawn = [draw_latents(model, c, np.ones(150, np.int8), np.full((150, 99), 0.5), s)[0] for s in range(20)]
@@ -153,7 +165,8 @@ def test_calibration_reaches_the_target_moments():
     random = np.random.default_rng(5)
     c = random.normal(size=(4000, 2))
     truth = c @ np.array([[0.5, 0.0, 0.3], [0.0, 0.4, 0.0]]) + random.multivariate_normal(
-        np.zeros(3), [[0.6, 0.3, 0.1], [0.3, 0.7, -0.2], [0.1, -0.2, 0.5]], 4000)
+        np.zeros(3), [[0.6, 0.3, 0.1], [0.3, 0.7, -0.2], [0.1, -0.2, 0.5]], 4000
+    )
 
     class Plain:
         def __init__(self, latent):

@@ -28,8 +28,17 @@ def cohort(tmp_path_factory):
             alleles[:, 1::2][:, sex == 1] = alleles[:, 0::2][:, sex == 1]
         ref = rng.choice(list("ACGT"), M)
         alt = [{"A": "T", "C": "G", "G": "A", "T": "C"}[r] for r in ref]
-        sites.append(pd.DataFrame({"chrom": chrom, "pos": 100 + 3 * np.arange(M), "ref": ref,
-                                   "id": [f"{chrom}_{i}" for i in range(M)], "alt": alt}))
+        sites.append(
+            pd.DataFrame(
+                {
+                    "chrom": chrom,
+                    "pos": 100 + 3 * np.arange(M),
+                    "ref": ref,
+                    "id": [f"{chrom}_{i}" for i in range(M)],
+                    "alt": alt,
+                }
+            )
+        )
         with GenotypeWriter(path / f"chr{chrom}", np.array([f"p{i}" for i in range(N)]), sex, M) as writer:
             writer.append(alleles, sites[-1])
         dosage.append(alleles[:, 0::2] + alleles[:, 1::2])
@@ -68,9 +77,27 @@ def test_scores_equal_plink2(cohort, tmp_path, trait):
     (tmp_path / "w.txt").write_text("".join(x for x in text.splitlines(True) if not x.startswith("#")))
     theirs = 0
     for prefix in prefixes:
-        subprocess.run(["plink2", "--pfile", prefix, "--score", tmp_path / "w.txt", "1", "4", "6", "header",
-                        "no-mean-imputation", "cols=+scoresums", "--xchr-model", "2", "--out", tmp_path / prefix.name],
-                       check=True, capture_output=True)
+        subprocess.run(
+            [
+                "plink2",
+                "--pfile",
+                prefix,
+                "--score",
+                tmp_path / "w.txt",
+                "1",
+                "4",
+                "6",
+                "header",
+                "no-mean-imputation",
+                "cols=+scoresums",
+                "--xchr-model",
+                "2",
+                "--out",
+                tmp_path / prefix.name,
+            ],
+            check=True,
+            capture_output=True,
+        )
         theirs = theirs + pd.read_csv(tmp_path / f"{prefix.name}.sscore", sep="\t").filter(like="SUM").iloc[:, -1]
     mine = scores.score(prefixes, None, {trait: files[trait]})[trait]
     assert np.abs(mine - theirs).max() < 1e-5 * mine.std()

@@ -24,19 +24,22 @@ def write(path, data):
     return path
 
 
-@pytest.mark.parametrize(("name", "data"), [
-    ("a.tsv", TSV.encode()),
-    ("a.txt", TSV.encode()),
-    ("a.csv", TSV.encode()),  # tabs in spite of the suffix
-    ("a.csv", TSV.replace("山田, 太郎", '"山田, 太郎"').replace("\t", ",").encode()),
-    ("a.csv", TSV.replace("\t", ";").encode()),
-    ("a.tsv", TSV.replace("\n", "\r\n").encode()),
-    ("a.tsv", TSV.replace("\n", "\r").encode()),
-    ("a.tsv", b"\xef\xbb\xbf" + TSV.encode()),
-    ("a.tsv", TSV.rstrip("\n").encode()),
-    ("a.tsv.gz", gzip.compress(TSV.encode())),
-    ("a.tsv", TSV.replace("\t", " \t ").encode()),
-])
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.tsv", TSV.encode()),
+        ("a.txt", TSV.encode()),
+        ("a.csv", TSV.encode()),  # tabs in spite of the suffix
+        ("a.csv", TSV.replace("山田, 太郎", '"山田, 太郎"').replace("\t", ",").encode()),
+        ("a.csv", TSV.replace("\t", ";").encode()),
+        ("a.tsv", TSV.replace("\n", "\r\n").encode()),
+        ("a.tsv", TSV.replace("\n", "\r").encode()),
+        ("a.tsv", b"\xef\xbb\xbf" + TSV.encode()),
+        ("a.tsv", TSV.rstrip("\n").encode()),
+        ("a.tsv.gz", gzip.compress(TSV.encode())),
+        ("a.tsv", TSV.replace("\t", " \t ").encode()),
+    ],
+)
 def test_every_way_of_saving_reads_the_same(tmp_path, name, data):
     table = read_table(write(tmp_path / name, data))
     assert table.columns.tolist() == ["person", "value", "name"]
@@ -69,9 +72,16 @@ def test_thousand_genomes_panel_and_spaced_files(tmp_path):
 
 
 def test_parquet_becomes_the_same_text(tmp_path):
-    frame = pd.DataFrame({"person": ["a", "b", "c"], "x": [1.0, np.nan, 0.1 + 0.2],
-                          "n": pd.array([1, None, 3], "Int64"), "k": pd.Categorical(["u", None, "v"]),
-                          "b": [True, False, True], "i": [7, 8, 9]})
+    frame = pd.DataFrame(
+        {
+            "person": ["a", "b", "c"],
+            "x": [1.0, np.nan, 0.1 + 0.2],
+            "n": pd.array([1, None, 3], "Int64"),
+            "k": pd.Categorical(["u", None, "v"]),
+            "b": [True, False, True],
+            "i": [7, 8, 9],
+        }
+    )
     frame.to_parquet(tmp_path / "a.parquet")
     table = read_table(tmp_path / "a.parquet")
     assert table["x"].tolist() == ["1.0", "", "0.30000000000000004"]

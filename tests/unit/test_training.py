@@ -20,10 +20,16 @@ def small_cohort(n=400, seed=1):
     random = np.random.default_rng(seed)
     scores = pd.DataFrame({"x": random.normal(size=n), "y": random.normal(size=n)})
     x = 0.5 * scores["x"] + random.normal(size=n)
-    table = pd.DataFrame({"x": np.round(np.exp(x), 2), "y": np.where(x + random.normal(size=n) > 1, "1", "0"),
-                          "age": random.integers(30, 70, n).astype(float)})
-    people = pd.DataFrame({"sex": random.integers(1, 3, n), "stratum": "all",
-                           "family": [f"f{i // 4}" for i in range(n)]})
+    table = pd.DataFrame(
+        {
+            "x": np.round(np.exp(x), 2),
+            "y": np.where(x + random.normal(size=n) > 1, "1", "0"),
+            "age": random.integers(30, 70, n).astype(float),
+        }
+    )
+    people = pd.DataFrame(
+        {"sex": random.integers(1, 3, n), "stratum": "all", "family": [f"f{i // 4}" for i in range(n)]}
+    )
     rows = (Item("age", "continuous", role="age"), Item("x", "continuous"), Item("y", "binary", categories=("0", "1")))
     return table, people, scores, Dictionary(rows)
 
@@ -68,7 +74,11 @@ def test_same_seed_same_network_and_the_saved_model_samples_the_same(tmp_path):
     pd.testing.assert_frame_equal(pseudo, sample_people(again, *arguments, 8))
     assert not pseudo.equals(sample_people(again, *arguments, 9))
     assert sorted(p.name for p in (tmp_path / "model").iterdir()) == [
-        "learning_curve.tsv", "model.json", "parameters.npz", "search.tsv"]
+        "learning_curve.tsv",
+        "model.json",
+        "parameters.npz",
+        "search.tsv",
+    ]
     assert again.settings == first.settings
     with pytest.raises(InputError, match="no trained network here"):
         training.load_model(tmp_path / "none")
@@ -115,8 +125,9 @@ def test_nan_stops_with_the_item_named(bad):
     names = [encoding.items[a.item].name for a in encoding.atoms]
     settings = training.make_settings(QUICK)
     with pytest.raises(InputError, match=r"training stopped in epoch \d: the loss is no longer a number for item x\n"):
-        training.fit_network(data, np.zeros((400, 7), np.float32), held, names, Shape(7, (False, True), 16, 4),
-                             settings, 1)
+        training.fit_network(
+            data, np.zeros((400, 7), np.float32), held, names, Shape(7, (False, True), 16, 4), settings, 1
+        )
 
 
 def test_aggregate_moments_are_least_squares():
@@ -131,11 +142,17 @@ def test_aggregate_moments_are_least_squares():
     assert abs(stats.pearsonr(*values.T)[0]) < 1
 
 
-@pytest.mark.parametrize(("values", "text"), [
-    ({"hiden": 64}, "unknown network setting 'hiden'\n.*\n.*did you mean 'hidden'"),
-    ({"hidden": 0}, "network setting hidden is 0\n.*\n.*positive whole number"),
-    ({"epochs": 2.5}, "network setting epochs is 2.5"), ({"learning_rate": "fast"}, "learning_rate is 'fast'"),
-    ({"validation": 1.5}, "validation is 1.5\n.*\n.*between 0 and 1"), ({"latent": True}, "latent is True")])
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"hiden": 64}, "unknown network setting 'hiden'\n.*\n.*did you mean 'hidden'"),
+        ({"hidden": 0}, "network setting hidden is 0\n.*\n.*positive whole number"),
+        ({"epochs": 2.5}, "network setting epochs is 2.5"),
+        ({"learning_rate": "fast"}, "learning_rate is 'fast'"),
+        ({"validation": 1.5}, "validation is 1.5\n.*\n.*between 0 and 1"),
+        ({"latent": True}, "latent is True"),
+    ],
+)
 def test_bad_settings_are_refused(values, text):
     with pytest.raises(InputError, match=text):
         training.make_settings(values)

@@ -21,19 +21,26 @@ class TinyDictionary(dict):
 
 def dictionary(**types):
     categories = {"binary": ("no", "yes"), "ordinal": ("never", "often", "daily")}
-    return TinyDictionary({name: SimpleNamespace(type=kind, categories=categories.get(kind, ()))
-                           for name, kind in types.items()})
+    return TinyDictionary(
+        {name: SimpleNamespace(type=kind, categories=categories.get(kind, ())) for name, kind in types.items()}
+    )
 
 
 @pytest.fixture
 def table():
     rng = np.random.default_rng(1)
     n = 200
-    frame = pd.DataFrame({
-        "tg": np.maximum(rng.lognormal(4, 1, n), 30), "visits": rng.poisson(1.5, n).astype(float),
-        "smoke": rng.choice(["never", "often", "daily"], n), "ill": np.where(rng.random(n) < 0.2, "yes", "no"),
-        "rare": np.where(np.arange(n) < 9, "yes", "no"), "few": np.where(np.arange(n) < 29, 1.0 * np.arange(n), np.nan),
-        "flat": 3.0})
+    frame = pd.DataFrame(
+        {
+            "tg": np.maximum(rng.lognormal(4, 1, n), 30),
+            "visits": rng.poisson(1.5, n).astype(float),
+            "smoke": rng.choice(["never", "often", "daily"], n),
+            "ill": np.where(rng.random(n) < 0.2, "yes", "no"),
+            "rare": np.where(np.arange(n) < 9, "yes", "no"),
+            "few": np.where(np.arange(n) < 29, 1.0 * np.arange(n), np.nan),
+            "flat": 3.0,
+        }
+    )
     frame.loc[:19, "tg"] = np.nan
     frame.loc[10:29, "smoke"] = None
     frame.loc[40:49, "ill"] = None
@@ -45,7 +52,8 @@ def test_a_dictionary_file_gives_the_same_traits(table, tmp_path):
     (tmp_path / "d.tsv").write_text(
         "item\ttype\trole\tcategories\ttrait\nage\tcontinuous\tage\t\t\ntg\tcontinuous\t\t\t\n"
         "smoke\tordinal\t\tnever=never|often=often|daily=daily\t\nill\tbinary\t\tno=no|yes=yes\t\n"
-        "visits\tcount\t\t\tno\n")
+        "visits\tcount\t\t\tno\n"
+    )
     mine = make_traits(frame, sex, age, stratum, read_dictionary(tmp_path / "d.tsv"))
     theirs = make_traits(frame, sex, age, stratum, dictionary(tg="continuous", smoke="ordinal", ill="binary"))
     assert mine.names == theirs.names == ("tg", "smoke", "ill")
@@ -60,14 +68,30 @@ def test_inverse_normal_is_bloms_score_with_average_ranks_of_ties():
 
 def test_types_missing_values_and_traits_left_out(table):
     frame, sex, age, stratum = table
-    traits = make_traits(frame, sex, age, stratum, dictionary(
-        tg="continuous", visits="count", smoke="ordinal", ill="binary", rare="binary", few="continuous",
-        flat="continuous", gone="count"))
+    traits = make_traits(
+        frame,
+        sex,
+        age,
+        stratum,
+        dictionary(
+            tg="continuous",
+            visits="count",
+            smoke="ordinal",
+            ill="binary",
+            rare="binary",
+            few="continuous",
+            flat="continuous",
+            gone="count",
+        ),
+    )
     assert traits.names == ("tg", "visits", "smoke", "ill")
     assert traits.kind == ("linear", "linear", "linear", "logistic")
     assert traits.left_out == {
-        "rare": "fewer than 10 cases or controls", "few": "fewer than 30 people have a value",
-        "flat": "all values are equal", "gone": "not in the table"}
+        "rare": "fewer than 10 cases or controls",
+        "few": "fewer than 30 people have a value",
+        "flat": "all values are equal",
+        "gone": "not in the table",
+    }
     np.testing.assert_array_equal(np.isnan(traits.values), frame[list(traits.names)].isna())
     at_limit = frame["tg"] == 30
     assert at_limit.sum() > 20
@@ -75,8 +99,7 @@ def test_types_missing_values_and_traits_left_out(table):
     seen = frame["smoke"].notna()
     order = frame["smoke"][seen].map({"never": 0, "often": 1, "daily": 2})
     assert (pd.Series(traits.values[seen, 2]).groupby(order.to_numpy()).mean().diff().dropna() > 0).all()
-    np.testing.assert_array_equal(traits.values[~np.isnan(traits.values[:, 3]), 3] == 1,
-                                  frame["ill"].dropna() == "yes")
+    np.testing.assert_array_equal(traits.values[~np.isnan(traits.values[:, 3]), 3] == 1, frame["ill"].dropna() == "yes")
 
 
 def test_covariates_are_standardised_and_constant_ones_dropped(table):
@@ -85,7 +108,8 @@ def test_covariates_are_standardised_and_constant_ones_dropped(table):
     traits = make_traits(frame, sex, age, stratum, items)
     largest = pd.Series(stratum).value_counts().index[0]
     assert set(traits.covariate_names) == {"age", "age^2", "sex"} | {
-        f"stratum {s}" for s in ("north", "south", "isle") if s != largest}
+        f"stratum {s}" for s in ("north", "south", "isle") if s != largest
+    }
     np.testing.assert_allclose(traits.covariates.mean(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(traits.covariates.std(axis=0), 1)
     assert np.linalg.matrix_rank(traits.covariates) == 5

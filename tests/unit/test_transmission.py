@@ -79,8 +79,9 @@ def test_bytes_do_not_depend_on_blocks_or_tiles(real, tmp_path, monkeypatch):
         transmit(prefix, np.arange(50), mosaic, MAP, tmp_path / "out", ids, pedigree.sex[-1], block)
         seen.add(tuple((tmp_path / f"out.{suffix}").read_bytes() for suffix in ("pgen", "pvar", "psam")))
     assert len(seen) == 1
-    subprocess.run(["plink2", "--pfile", tmp_path / "out", "--validate", "--out", tmp_path / "v"], check=True,
-                   capture_output=True)
+    subprocess.run(
+        ["plink2", "--pfile", tmp_path / "out", "--validate", "--out", tmp_path / "v"], check=True, capture_output=True
+    )
 
 
 @pytest.mark.parametrize("mating", ["random", "balanced"])

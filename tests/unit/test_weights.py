@@ -35,8 +35,9 @@ def genotypes(rng, n, m, linked=10):
 
 def write_triple(prefix, alleles, chrom):
     m, n = alleles.shape[0], alleles.shape[1] // 2
-    sites = pd.DataFrame({"chrom": chrom, "pos": 10 + 5 * np.arange(m), "id": [f"{chrom}_{i}" for i in range(m)],
-                          "ref": "A", "alt": "T"})
+    sites = pd.DataFrame(
+        {"chrom": chrom, "pos": 10 + 5 * np.arange(m), "id": [f"{chrom}_{i}" for i in range(m)], "ref": "A", "alt": "T"}
+    )
     with GenotypeWriter(prefix, np.array([f"p{i}" for i in range(n)]), np.ones(n, dtype=int), m) as writer:
         writer.append(alleles, sites)
     return prefix
@@ -65,7 +66,7 @@ def test_mixed_model_equals_dense_algebra_of_those_who_have_the_trait(small, whi
     seen = patterns[which]
     model = mixed_model.make_model(k, mixed_model.decompose(k), covariates, seen)
     assert len(model.people) == (150 if which == 0 else seen.sum())
-    q = np.linalg.qr(covariates[seen][:, : 3 - which], mode="complete")[0][:, 3 - which:]  # error contrasts
+    q = np.linalg.qr(covariates[seen][:, : 3 - which], mode="complete")[0][:, 3 - which :]  # error contrasts
     contrast = q.T @ y[seen]
 
     def loss(h):
@@ -276,8 +277,10 @@ def test_catalog_files_become_weights(cohort, tmp_path):
     header = "rsID\tchr_name\tchr_position\teffect_allele\tother_allele\teffect_weight\tallelefrequency_effect\n"
     f = dosage[:, train].mean(axis=1) / 2
     rows = [5, 40, 460]
-    lines = [f"r\t{'1' if i < 450 else '2'}\t{10 + 5 * (i % 450)}\tA\tT\t{w}\t{1 - f[i]}\n"
-             for i, w in zip(rows, (1.0, 2.0, -3.0), strict=True)]
+    lines = [
+        f"r\t{'1' if i < 450 else '2'}\t{10 + 5 * (i % 450)}\tA\tT\t{w}\t{1 - f[i]}\n"
+        for i, w in zip(rows, (1.0, 2.0, -3.0), strict=True)
+    ]
     elsewhere = "r\t9\t1\tA\tC\t1\t0.5\n"
     (tmp_path / "s.txt").write_text("#pgs_id=PGS1\n#genome_build=GRCh38\n" + header + "".join(lines) + elsewhere)
     clear = [i for i in rows if abs(f[i] - 0.5) > 0.1]

@@ -36,8 +36,20 @@ class Run:
         (self.directory / "config.yaml").write_text(yaml.safe_dump(self.config))
 
     def snakemake(self, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--snakefile", ROOT / "workflow/Snakefile",
-                   "--directory", self.directory, "--configfile", self.directory / "config.yaml", *arguments]
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            *arguments,
+            "--cores",
+            str(cores),
+            "--directory",
+            self.directory,
+            "--snakefile",
+            ROOT / "workflow/Snakefile",
+            "--configfile",
+            self.directory / "config.yaml",
+        ]
         environment = os.environ | {"PYTHONWARNINGS": ""}
         return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
 

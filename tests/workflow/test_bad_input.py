@@ -119,8 +119,16 @@ def few_people(run):
 
 
 def other_build_score(run):
-    sites = pd.DataFrame({"rsID": [f"rs{i}" for i in range(5)], "chr_name": "22", "chr_position": np.arange(5) + 100,
-                          "effect_allele": "A", "other_allele": "G", "effect_weight": 0.1})
+    sites = pd.DataFrame(
+        {
+            "rsID": [f"rs{i}" for i in range(5)],
+            "chr_name": "22",
+            "chr_position": np.arange(5) + 100,
+            "effect_allele": "A",
+            "other_allele": "G",
+            "effect_weight": 0.1,
+        }
+    )
     with gzip.open(run / "score.txt.gz", "wt") as file:
         file.write("###PGS CATALOG SCORING FILE\n#pgs_id=PGS000000\n#genome_build=GRCh37\n")
         sites.to_csv(file, sep="\t", index=False)
@@ -136,14 +144,17 @@ CASES = {
     "truncated": (truncate, "truncated"),
     "no such person in genotypes": (
         lambda run: edit_table(run, "phenotypes.tsv", lambda t: pd.concat([t, t.tail(1).assign(person="NOBODY")])),
-        "not in the genotypes"),
+        "not in the genotypes",
+    ),
     "no such person in phenotypes": (drop_row("phenotypes.tsv"), "phenotype"),
     "duplicate id": (repeat_row("phenotypes.tsv"), "more than once|duplicate"),
     "sex unknown with X": (set_cell("samples.tsv", 30, "sex", "NA"), "[Ss]ex"),
     "map decreases": (edit_map(decrease), "decrease"),
     "map too short": (edit_map(lambda t: t.iloc[: len(t) // 2]), "cover"),
     "chromosome not in file": (
-        lambda run: configure(run, input=run.config["input"] | {"genotypes": "data/genotypes/chr22.vcf.gz"}), "chromosome X"),
+        lambda run: configure(run, input=run.config["input"] | {"genotypes": "data/genotypes/chr22.vcf.gz"}),
+        "chromosome X",
+    ),
     "beyond the chromosome": (lambda run: edit_vcf(run, beyond_the_end), "GRCh38"),
     "score of another build": (other_build_score, "GRCh37"),
     "item not in table": (item_not_in_table, "_new"),
@@ -165,8 +176,11 @@ def test_a_clear_error_before_any_computing(from_tiny, case):
     said = done.stdout + done.stderr
     assert re.search(text, said), said[-3000:]
     assert "remedy:" in said, said[-3000:]
-    written = [p for part in ("synthetic", "weights", "model", "mosaic", "association", "evaluation")
-               for p in run.directory.glob(f"results/{part}/**/*")]
+    written = [
+        p
+        for part in ("synthetic", "weights", "model", "mosaic", "association", "evaluation")
+        for p in run.directory.glob(f"results/{part}/**/*")
+    ]
     assert written == []
     assert not list(run.directory.rglob(".partial*"))
 

@@ -4,12 +4,12 @@
 rule seed:
     output:
         "results/secret/seed",
-    params:
-        seed=config["seed"],
-        code=code("seed"),
     log:
         "logs/seed.log",
     localrule: True
+    params:
+        seed=config["seed"],
+        code=code("seed"),
     message:
         "The one seed of this run"
     script:
@@ -21,12 +21,12 @@ rule draft_dictionary:
         **given("phenotypes"),
     output:
         "results/dictionary_draft.tsv",
-    params:
-        phenotype_id=config["input"]["phenotype_id"],
-        code=code("draft_dictionary"),
     log:
         "logs/draft_dictionary.log",
     localrule: True
+    params:
+        phenotype_id=config["input"]["phenotype_id"],
+        code=code("draft_dictionary"),
     message:
         "A draft of the dictionary in {output}: check the rows whose note says `check`, then name the file in input.dictionary"
     script:
@@ -35,7 +35,11 @@ rule draft_dictionary:
 
 rule import_tables:
     input:
-        unpack(lambda wildcards: given("genotypes", "samples", "phenotypes", "maps", "withdrawn")),
+        unpack(
+            lambda wildcards: given(
+                "genotypes", "samples", "phenotypes", "maps", "withdrawn"
+            )
+        ),
         dictionary=dictionary_file,
         scores=list(config["scoring_files"].values()),
         seed="results/secret/seed",
@@ -44,6 +48,11 @@ rule import_tables:
         phenotypes="results/real/phenotypes.parquet",
         dictionary="results/real/dictionary.tsv",
         report="results/real/import/tables.json",
+    log:
+        "logs/import_tables.log",
+    resources:
+        mem_mb=memory(1500, 10),
+        runtime=minutes(10),
     params:
         source=lambda wildcards: config["input"]["genotypes"],
         maps=lambda wildcards: config["input"]["maps"],
@@ -55,11 +64,6 @@ rule import_tables:
         holdout=config["holdout"],
         scoring_files=config["scoring_files"],
         code=code("import_tables"),
-    log:
-        "logs/import_tables.log",
-    resources:
-        mem_mb=memory(1500, 10),
-        runtime=minutes(10),
     message:
         "Check all inputs; import people, items and dictionary; draw the holdout by family"
     script:
@@ -72,16 +76,14 @@ rule import_chromosome:
         map=lambda wildcards: of_chromosome("maps", wildcards.chrom),
         people="results/real/people.parquet",
     output:
-        multiext("results/real/genotypes/chr{chrom}", pgen=".pgen", pvar=".pvar", psam=".psam"),
+        multiext(
+            "results/real/genotypes/chr{chrom}",
+            pgen=".pgen",
+            pvar=".pvar",
+            psam=".psam",
+        ),
         map="results/real/maps/chr{chrom}.tsv",
         report="results/real/import/chr{chrom}.json",
-    params:
-        build=config["build"],
-        unphased=config["unphased"],
-        missing=config["missing"],
-        multiallelic=config["multiallelic"],
-        male_x_heterozygous=config["male_x_heterozygous"],
-        code=code("import_chromosome"),
     log:
         "logs/import_chromosome/chr{chrom}.log",
     benchmark:
@@ -89,6 +91,13 @@ rule import_chromosome:
     resources:
         mem_mb=memory(1500),
         runtime=minutes(15, 0.2),
+    params:
+        build=config["build"],
+        unphased=config["unphased"],
+        missing=config["missing"],
+        multiallelic=config["multiallelic"],
+        male_x_heterozygous=config["male_x_heterozygous"],
+        code=code("import_chromosome"),
     message:
         "Import genotypes of chromosome {wildcards.chrom}"
     script:
@@ -101,11 +110,11 @@ rule import_report:
         chromosomes=expand("results/real/import/chr{chrom}.json", chrom=CHROMOSOMES),
     output:
         "results/real/import_report.json",
-    params:
-        code=code("import_report"),
     log:
         "logs/import_report.log",
     localrule: True
+    params:
+        code=code("import_report"),
     message:
         "Import report: people, sites, what was dropped and why"
     script:
@@ -115,12 +124,12 @@ rule import_report:
 rule run_config:
     output:
         "results/run_config.yaml",
-    params:
-        config=lambda wildcards: config,
-        code=code("run_config"),
     log:
         "logs/run_config.log",
     localrule: True
+    params:
+        config=lambda wildcards: config,
+        code=code("run_config"),
     message:
         "The resolved configuration and the versions"
     script:

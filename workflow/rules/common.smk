@@ -13,7 +13,9 @@ from pseudocohort.closure import code_digest  # noqa: E402
 from pseudocohort.errors import InputError  # noqa: E402
 
 SUFFIXES = ["pgen", "pvar", "psam"]
-CHROMOSOMES = [str(chrom) for chrom in config["chromosomes"]] if "chromosomes" in config else []
+CHROMOSOMES = (
+    [str(chrom) for chrom in config["chromosomes"]] if "chromosomes" in config else []
+)
 GENOTYPES = "results/{cohort}/genotypes/chr{chrom}.{suffix}"
 
 
@@ -35,7 +37,9 @@ def code(rule):
 def dictionary_file(wildcards):
     """The dictionary; only a run that needs it complains that it is missing."""
     path = config["input"]["dictionary"]
-    if not Path(path).exists() and not path.startswith(("results/demo/", "results/planted/")):
+    if not Path(path).exists() and not path.startswith(
+        ("results/demo/", "results/planted/")
+    ):
         raise WorkflowError(
             f"dictionary not found: {path}\n  where:    config key input.dictionary\n"
             "  remedy:   correct the path, or draft one from the phenotype table: "
@@ -50,7 +54,9 @@ def given(*keys):
     for key in keys:
         if config["input"].get(key):
             paths[key] = sorted({of_chromosome(key, chrom) for chrom in CHROMOSOMES})
-            paths[key] = paths[key] if "{chrom}" in config["input"][key] else paths[key][0]
+            paths[key] = (
+                paths[key] if "{chrom}" in config["input"][key] else paths[key][0]
+            )
     return paths
 
 
@@ -61,7 +67,9 @@ def of_chromosome(key, chrom):
 
 def genotypes(cohort, chromosomes=None):
     """All .pgen, .pvar and .psam files of a cohort."""
-    return expand(GENOTYPES, cohort=cohort, chrom=chromosomes or CHROMOSOMES, suffix=SUFFIXES)
+    return expand(
+        GENOTYPES, cohort=cohort, chrom=chromosomes or CHROMOSOMES, suffix=SUFFIXES
+    )
 
 
 def people_of(cohort):
@@ -73,7 +81,8 @@ def memory(base_mb, per_input_mb=0.0, per_thousand_people=0.0):
     """mem_mb from the size of the input, the number of pseudo people and the attempt."""
     thousands = (config.get("people") or 10_000) / 1000
     return lambda wildcards, input, attempt: int(
-        attempt * (base_mb + per_input_mb * input.size_mb + per_thousand_people * thousands)
+        attempt
+        * (base_mb + per_input_mb * input.size_mb + per_thousand_people * thousands)
     )
 
 

@@ -4,12 +4,12 @@
 rule demo_people:
     output:
         "results/demo/samples.tsv",
-    params:
-        demo=config["demo"],
-        code=code("demo_people"),
     log:
         "logs/demo_people.log",
     localrule: True
+    params:
+        demo=config["demo"],
+        code=code("demo_people"),
     message:
         "Demo cohort: families and regions of {params.demo[people]} people"
     script:
@@ -23,9 +23,6 @@ rule demo_chromosome:
         vcf="results/demo/genotypes/chr{chrom}.vcf.gz",
         index="results/demo/genotypes/chr{chrom}.vcf.gz.tbi",
         map="results/demo/maps/chr{chrom}.map.gz",
-    params:
-        demo=config["demo"],
-        code=code("demo_chromosome"),
     log:
         "logs/demo_chromosome/chr{chrom}.log",
     benchmark:
@@ -33,6 +30,9 @@ rule demo_chromosome:
     resources:
         mem_mb=memory(1500),
         runtime=minutes(10),
+    params:
+        demo=config["demo"],
+        code=code("demo_chromosome"),
     message:
         "Demo cohort: genomes of chromosome {wildcards.chrom} from a Japanese demography"
     script:
@@ -48,9 +48,6 @@ rule demo_items:
         dictionary="results/demo/dictionary.tsv",
         withdrawn="results/demo/withdrawn.txt",
         truth=directory("results/demo/truth"),
-    params:
-        demo=config["demo"],
-        code=code("demo_items"),
     log:
         "logs/demo_items.log",
     benchmark:
@@ -58,6 +55,9 @@ rule demo_items:
     resources:
         mem_mb=memory(1500),
         runtime=minutes(10),
+    params:
+        demo=config["demo"],
+        code=code("demo_items"),
     message:
         "Demo cohort: items with known genetic effects"
     script:
@@ -68,17 +68,12 @@ rule planted:
     input:
         unpack(lambda wildcards: given("genotypes", "samples")),
         table=config["planted"].get("table", []),
-        scores=[e["score"] for e in config["planted"]["effects"].values() if "score" in e],
+        scores=[
+            e["score"] for e in config["planted"]["effects"].values() if "score" in e
+        ],
     output:
         phenotypes="results/planted/phenotypes.tsv",
         effects="results/planted/effects.tsv",
-    params:
-        planted=config["planted"],
-        build=config["build"],
-        chromosomes=CHROMOSOMES,
-        sample_columns=config["input"]["sample_columns"],
-        source=lambda wildcards: config["input"]["genotypes"],
-        code=code("planted"),
     log:
         "logs/planted.log",
     benchmark:
@@ -86,6 +81,13 @@ rule planted:
     resources:
         mem_mb=memory(1500, 2),
         runtime=minutes(15, 0.1),
+    params:
+        planted=config["planted"],
+        build=config["build"],
+        chromosomes=CHROMOSOMES,
+        sample_columns=config["input"]["sample_columns"],
+        source=lambda wildcards: config["input"]["genotypes"],
+        code=code("planted"),
     message:
         "Health records of strangers given to the genomes at random, with a planted genetic effect"
     script:

@@ -13,10 +13,6 @@ rule evaluate_genomes:
     output:
         metrics="results/evaluation/genomes.json",
         arrays="results/evaluation/genomes.npz",
-    params:
-        chromosomes=CHROMOSOMES,
-        generations=config["generations"],
-        code=code("evaluate_genomes"),
     log:
         "logs/evaluate_genomes.log",
     benchmark:
@@ -24,6 +20,10 @@ rule evaluate_genomes:
     resources:
         mem_mb=memory(3000, 2),
         runtime=minutes(20, 0.2),
+    params:
+        chromosomes=CHROMOSOMES,
+        generations=config["generations"],
+        code=code("evaluate_genomes"),
     message:
         "Compare genomes: frequencies, linkage disequilibrium, ancestry, copies"
     script:
@@ -43,8 +43,6 @@ rule evaluate_items:
     output:
         metrics="results/evaluation/items.json",
         arrays="results/evaluation/items.npz",
-    params:
-        code=code("evaluate_items"),
     log:
         "logs/evaluate_items.log",
     benchmark:
@@ -52,6 +50,8 @@ rule evaluate_items:
     resources:
         mem_mb=memory(3000, 20),
         runtime=minutes(20, 1),
+    params:
+        code=code("evaluate_items"),
     message:
         "Compare items: distributions, correlations, scores"
     script:
@@ -67,8 +67,6 @@ rule evaluate_associations:
     output:
         metrics="results/evaluation/associations.json",
         arrays="results/evaluation/associations.npz",
-    params:
-        code=code("evaluate_associations"),
     log:
         "logs/evaluate_associations.log",
     benchmark:
@@ -76,6 +74,8 @@ rule evaluate_associations:
     resources:
         mem_mb=memory(3000, 5),
         runtime=minutes(20, 0.2),
+    params:
+        code=code("evaluate_associations"),
     message:
         "Compare associations: effects at the real hits, inflation, false hits"
     script:
@@ -84,14 +84,16 @@ rule evaluate_associations:
 
 rule summary:
     input:
-        expand("results/evaluation/{part}.json", part=["genomes", "items", "associations"]),
+        expand(
+            "results/evaluation/{part}.json", part=["genomes", "items", "associations"]
+        ),
     output:
         "results/evaluation/summary.json",
-    params:
-        code=code("summary"),
     log:
         "logs/summary.log",
     localrule: True
+    params:
+        code=code("summary"),
     message:
         "Summary of all measures, with their verdicts"
     script:
@@ -106,13 +108,13 @@ rule figures_genomes:
         figure("sfs", "Genomes"),
         figure("ld_decay", "Genomes"),
         figure("pca", "Genomes"),
-    params:
-        code=code("figures_genomes"),
     log:
         "logs/figures_genomes.log",
     resources:
         mem_mb=memory(1500, 10),
         runtime=10,
+    params:
+        code=code("figures_genomes"),
     message:
         "Figures of the genomes"
     script:
@@ -130,13 +132,13 @@ rule figures_items:
         figure("score_distribution", "Items"),
         figure("score_deciles", "Items"),
         figure("learning_curve", "Items"),
-    params:
-        code=code("figures_items"),
     log:
         "logs/figures_items.log",
     resources:
         mem_mb=memory(1500, 10),
         runtime=10,
+    params:
+        code=code("figures_items"),
     message:
         "Figures of the items"
     script:
@@ -152,13 +154,13 @@ rule figures_associations:
         figure("beta_beta", "Associations"),
         figure("lambda_gc", "Associations"),
         by_trait=directory("results/figures/manhattan"),
-    params:
-        code=code("figures_associations"),
     log:
         "logs/figures_associations.log",
     resources:
         mem_mb=memory(1500, 10),
         runtime=10,
+    params:
+        code=code("figures_associations"),
     message:
         "Figures of the associations"
     script:
@@ -177,11 +179,11 @@ rule report_page:
         run_config="results/run_config.yaml",
     output:
         "results/report.html",
-    params:
-        code=code("report_page"),
     log:
         "logs/report_page.log",
     localrule: True
+    params:
+        code=code("report_page"),
     message:
         "The report: {output}"
     script:

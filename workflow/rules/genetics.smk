@@ -13,13 +13,6 @@ rule weights:
     output:
         weights=directory("results/weights"),
         report="results/evaluation/weights.json",
-    params:
-        chromosomes=CHROMOSOMES,
-        build=config["build"],
-        method=config["weights"],
-        scoring_files=config["scoring_files"],
-        minimum_overlap=config["minimum_overlap"],
-        code=code("weights"),
     log:
         "logs/weights.log",
     benchmark:
@@ -28,6 +21,13 @@ rule weights:
     resources:
         mem_mb=memory(3000, 20),
         runtime=minutes(30, 1),
+    params:
+        chromosomes=CHROMOSOMES,
+        build=config["build"],
+        method=config["weights"],
+        scoring_files=config["scoring_files"],
+        minimum_overlap=config["minimum_overlap"],
+        code=code("weights"),
     message:
         "Effect weights of every trait ({params.method})"
     script:
@@ -40,18 +40,18 @@ rule scores:
         weights="results/weights",
     output:
         "results/{cohort}/scores.parquet",
-    wildcard_constraints:
-        cohort="real|synthetic",
-    params:
-        chromosomes=CHROMOSOMES,
-        code=code("scores"),
     log:
         "logs/scores/{cohort}.log",
     benchmark:
         "logs/benchmarks/scores/{cohort}.tsv"
+    wildcard_constraints:
+        cohort="real|synthetic",
     resources:
         mem_mb=memory(1500, 2),
         runtime=minutes(10, 0.2),
+    params:
+        chromosomes=CHROMOSOMES,
+        code=code("scores"),
     message:
         "Scores of the {wildcards.cohort} people"
     script:
@@ -67,10 +67,6 @@ rule association:
         report="results/real/import_report.json",
     output:
         directory("results/association/{cohort}"),
-    params:
-        chromosomes=CHROMOSOMES,
-        minimum_minor_allele_count=config["association"]["minimum_minor_allele_count"],
-        code=code("association"),
     log:
         "logs/association/{cohort}.log",
     benchmark:
@@ -78,6 +74,10 @@ rule association:
     resources:
         mem_mb=memory(3000, 5),
         runtime=minutes(30, 1),
+    params:
+        chromosomes=CHROMOSOMES,
+        minimum_minor_allele_count=config["association"]["minimum_minor_allele_count"],
+        code=code("association"),
     message:
         "Association of all traits in the {wildcards.cohort} people"
     script:

@@ -10,16 +10,16 @@ rule pedigree:
         pedigree=unless_kept("results/pedigree.npz"),
         people="results/synthetic/people.parquet",
         drift="results/evaluation/drift.json",
-    params:
-        people=config["people"],
-        generations=config["generations"],
-        mating=config["mating"],
-        code=code("pedigree"),
     log:
         "logs/pedigree.log",
     resources:
         mem_mb=memory(800, per_thousand_people=40),
         runtime=minutes(10),
+    params:
+        people=config["people"],
+        generations=config["generations"],
+        mating=config["mating"],
+        code=code("pedigree"),
     message:
         "Pedigree: {params.generations} generations, {params.mating} mating"
     script:
@@ -33,9 +33,6 @@ rule mosaic:
         seed="results/secret/seed",
     output:
         unless_kept("results/mosaic/chr{chrom}.npz"),
-    params:
-        device=config["device"],
-        code=code("mosaic"),
     log:
         "logs/mosaic/chr{chrom}.log",
     benchmark:
@@ -43,6 +40,9 @@ rule mosaic:
     resources:
         mem_mb=memory(800, per_thousand_people=20),
         runtime=minutes(10, per_thousand_people=0.2),
+    params:
+        device=config["device"],
+        code=code("mosaic"),
     message:
         "Mosaic of founder segments on chromosome {wildcards.chrom}"
     script:
@@ -51,7 +51,12 @@ rule mosaic:
 
 rule transmission:
     input:
-        multiext("results/real/genotypes/chr{chrom}", pgen=".pgen", pvar=".pvar", psam=".psam"),
+        multiext(
+            "results/real/genotypes/chr{chrom}",
+            pgen=".pgen",
+            pvar=".pvar",
+            psam=".psam",
+        ),
         map="results/real/maps/chr{chrom}.tsv",
         people="results/real/people.parquet",
         # The pedigree is temporary: making it again for one chromosome must not make the others stale.
@@ -59,11 +64,12 @@ rule transmission:
         mosaic="results/mosaic/chr{chrom}.npz",
         seed="results/secret/seed",
     output:
-        multiext("results/synthetic/genotypes/chr{chrom}", pgen=".pgen", pvar=".pvar", psam=".psam"),
-    params:
-        block_sites=config["block_sites"],
-        recipe=[config["people"], config["generations"], config["mating"]],
-        code=code("transmission"),
+        multiext(
+            "results/synthetic/genotypes/chr{chrom}",
+            pgen=".pgen",
+            pvar=".pvar",
+            psam=".psam",
+        ),
     log:
         "logs/transmission/chr{chrom}.log",
     benchmark:
@@ -71,6 +77,10 @@ rule transmission:
     resources:
         mem_mb=memory(800, per_thousand_people=60),
         runtime=minutes(15, 0.2),
+    params:
+        block_sites=config["block_sites"],
+        recipe=[config["people"], config["generations"], config["mating"]],
+        code=code("transmission"),
     message:
         "Pseudo genotypes of chromosome {wildcards.chrom}"
     script:

@@ -10,9 +10,6 @@ rule network:
         seed="results/secret/seed",
     output:
         directory("results/model"),
-    params:
-        network=config["network"],
-        code=code("network"),
     log:
         "logs/network.log",
     benchmark:
@@ -21,6 +18,9 @@ rule network:
     resources:
         mem_mb=memory(3000, 20),
         runtime=minutes(60, 10),
+    params:
+        network=config["network"],
+        code=code("network"),
     message:
         "Train the phenotype network (progress in {log})"
     script:
@@ -40,8 +40,6 @@ rule phenotypes:
         tsv="results/synthetic/phenotypes.tsv.gz",
         parquet="results/synthetic/phenotypes.parquet",
         baseline="results/synthetic/baseline.parquet",
-    params:
-        code=code("phenotypes"),
     log:
         "logs/phenotypes.log",
     benchmark:
@@ -49,6 +47,8 @@ rule phenotypes:
     resources:
         mem_mb=memory(3000, 20, 50),
         runtime=minutes(15, 1, 1),
+    params:
+        code=code("phenotypes"),
     message:
         "Pseudo phenotypes from the pseudo genomes' scores"
     script:

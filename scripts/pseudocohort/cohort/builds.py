@@ -28,8 +28,11 @@ def read_builds(path: str | Path = TABLE) -> dict[str, Build]:
     for name, rows in table.groupby("build", sort=False):
         whole = rows[rows["region"] == "chromosome"]
         par = rows[rows["region"] != "chromosome"]
-        builds[name] = Build(name, dict(zip(whole["chrom"], whole["end"].tolist(), strict=True)),
-                             tuple(zip(par["start"].tolist(), par["end"].tolist(), strict=True)))
+        builds[name] = Build(
+            name,
+            dict(zip(whole["chrom"], whole["end"].tolist(), strict=True)),
+            tuple(zip(par["start"].tolist(), par["end"].tolist(), strict=True)),
+        )
     return builds
 
 
@@ -37,7 +40,12 @@ def get_build(name: str) -> Build:
     """The build of that name; an InputError names the known ones."""
     builds = read_builds()
     if name not in builds:
-        raise InputError(f"unknown build {name}", where="config key build", expected=" or ".join(builds))
+        raise InputError(
+            f"unknown build {name}",
+            where="config key build",
+            expected=" or ".join(builds),
+            remedy="set the key build to one of these",
+        )
     return builds[name]
 
 
@@ -45,7 +53,12 @@ def chromosome_length(build: str, chrom: str) -> int:
     """Length in bp of a chromosome, named with or without the prefix chr."""
     length, plain = get_build(build).length, plain_name(chrom)
     if plain not in length:
-        raise InputError(f"unknown chromosome {chrom}", where="config key chromosomes", expected="1 to 22 or X")
+        raise InputError(
+            f"unknown chromosome {chrom}",
+            where="config key chromosomes",
+            expected="1 to 22 or X",
+            remedy="correct the key chromosomes",
+        )
     return length[plain]
 
 
@@ -59,9 +72,11 @@ def disagreement(build: str, chrom: str, position: int, where: str) -> InputErro
     others = [name for name in builds_that_fit(chrom, position) if name != build]
     hint = f"; the position fits {' and '.join(others)}: do the builds disagree?" if others else ""
     return InputError(
-        f"position {position} is not on chromosome {plain_name(chrom)} of {build}{hint}", where=where,
+        f"position {position} is not on chromosome {plain_name(chrom)} of {build}{hint}",
+        where=where,
         expected=f"positions from 1 to {chromosome_length(build, chrom)}",
-        remedy="set `build` to the build of the file, or give a file of that build")
+        remedy="set `build` to the build of the file, or give a file of that build",
+    )
 
 
 def plain_name(contig: str) -> str:

@@ -47,31 +47,55 @@ class DemoItem:
         return self.item.name
 
 
-def _number(name: str, group: str, labels: tuple[str, str], unit: str, limits: tuple[float, float], decimals: int,
-            **model) -> DemoItem:
+def _number(
+    name: str, group: str, labels: tuple[str, str], unit: str, limits: tuple[float, float], decimals: int, **model
+) -> DemoItem:
     rules = {key: model.pop(key) for key in ("detection_limit", "asked_if") if key in model}
     kind = model.pop("type", "continuous")
     item = Item(name, kind, group, "", *labels, unit, *limits, decimals=decimals, **rules)
     return DemoItem(item, **model)
 
 
-def _category(name: str, kind: str, group: str, labels: tuple[str, str], categories: dict[str, str],
-              asked_if: tuple = (), **model) -> DemoItem:
-    item = Item(name, kind, group, "", *labels, categories=tuple(categories),
-                category_labels=tuple(categories.values()), asked_if=asked_if)
+def _category(
+    name: str, kind: str, group: str, labels: tuple[str, str], categories: dict[str, str], asked_if: tuple = (), **model
+) -> DemoItem:
+    item = Item(
+        name,
+        kind,
+        group,
+        "",
+        *labels,
+        categories=tuple(categories),
+        category_labels=tuple(categories.values()),
+        asked_if=asked_if,
+    )
     return DemoItem(item, **model)
 
 
 def _metabolite(name: str, labels: tuple[str, str], median: float, spread: float, h2: float, **model) -> DemoItem:
     limits = (round(median / 10, 1), median * 12)
-    return _number(name, "metabolome", labels, "µmol/L", limits, 1, h2=h2, centre=median, spread=spread, log=True,
-                   missing=0.01, **model)
+    return _number(
+        name,
+        "metabolome",
+        labels,
+        "µmol/L",
+        limits,
+        1,
+        h2=h2,
+        centre=median,
+        spread=spread,
+        log=True,
+        missing=0.01,
+        **model,
+    )
 
 
 _BLOOD, _BODY, _ASKED, _DISEASE = "blood chemistry", "physiology", "questionnaire", "disease"
 _NO_YES = {"no": "No", "yes": "Yes"}
 _MEN, _WOMEN = (("sex", ("male",)),), (("sex", ("female",)),)
 
+# One item a row.
+# fmt: off
 _BLOOD_CHEMISTRY = (
     _number("triglyceride", _BLOOD, ("Triglyceride", "中性脂肪"), "mg/dL", (20, 2000), 0, h2=0.3,
             genetic={"lipid": 0.8}, environment={"lipid": 0.6}, age=0.05, male=0.5, centre=95, spread=0.5, log=True,
@@ -179,6 +203,7 @@ _DISEASES = (
               environment={"urate": 0.8, "lipid": 0.2}, age=0.1, male=1.5, shares=(0.975,), missing=0.01),
 )
 
+# fmt: on
 DEMO_ITEMS: tuple[DemoItem, ...] = (*_BLOOD_CHEMISTRY, *_PHYSIOLOGY, *_METABOLOME, *_QUESTIONNAIRE, *_DISEASES)
 
 

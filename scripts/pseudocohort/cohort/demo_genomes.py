@@ -32,8 +32,13 @@ GENERATION_YEARS = 29
 SIZES = {"A": 11293, "AF": 23721, "B": 2831, "EU0": 2512, "AS0": 1019, "JP0": 4384}
 GROWTH = {"EU": 0.0016, "AS": 0.0026, "JP": 0.0129}
 TIMES_YEARS = {"AF": 357_000, "B": 119_000, "EU_AS": 46_000, "CH_JP": 9_000}
-MIGRATION = {("YRI", "B"): 16.8e-5, ("YRI", "CEU"): 1.14e-5, ("YRI", "CHB"): 0.56e-5,
-             ("CEU", "CHB"): 4.75e-5, ("CHB", "JPT"): 3.3e-5}
+MIGRATION = {
+    ("YRI", "B"): 16.8e-5,
+    ("YRI", "CEU"): 1.14e-5,
+    ("YRI", "CHB"): 0.56e-5,
+    ("CEU", "CHB"): 4.75e-5,
+    ("CHB", "JPT"): 3.3e-5,
+}
 # Ours, for a differentiation of Fst about 0.002 as between Japanese regions: the two strata part 80
 # generations ago with these sizes, grow at the Japanese rate and exchange one in a thousand a generation.
 SPLIT_GENERATIONS = 80
@@ -56,8 +61,9 @@ class DemoMap(NamedTuple):
     cm: np.ndarray
 
 
-def make_demo_chromosome(people: pd.DataFrame, chrom: str, settings: dict, seed: int,
-                         vcf_path: str | Path, map_path: str | Path) -> None:
+def make_demo_chromosome(
+    people: pd.DataFrame, chrom: str, settings: dict, seed: int, vcf_path: str | Path, map_path: str | Path
+) -> None:
     """Write one demo chromosome: a phased, bgzipped, indexed VCF and its genetic map.
 
     people: sample sheet of `make_demo_people`.  chrom: "1" ... "22" or "X" (without chr).
@@ -70,8 +76,9 @@ def make_demo_chromosome(people: pd.DataFrame, chrom: str, settings: dict, seed:
     alleles, pos = _founders(people, chrom, start, genetic_map, sites, seed)
     log.info("chromosome %s: %d sites in %d founder haplotypes", chrom, len(pos), len(alleles))
     variants = name_alleles(chrom, pos, alleles, counter.generator(seed, "demo alleles", chrom))
-    haplotypes = drop_genes(people, chrom, variants.haplotypes,
-                            np.interp(variants.pos, genetic_map.pos, genetic_map.cm), seed)
+    haplotypes = drop_genes(
+        people, chrom, variants.haplotypes, np.interp(variants.pos, genetic_map.pos, genetic_map.cm), seed
+    )
     write_demo_map(map_path, chrom, genetic_map)
     write_vcf(vcf_path, chrom, people, Variants(variants.pos, variants.ref, variants.alt, haplotypes))
     log.info("chromosome %s: %s written", chrom, Path(vcf_path).name)
@@ -81,13 +88,22 @@ def _extent(chrom: str, settings: dict) -> tuple[int, int, int]:
     """First position less one, length in bp and wanted number of sites."""
     whole = get_build("GRCh38").length
     if chrom not in whole:
-        raise InputError(f"the demo has no chromosome {chrom}", where="demo: chromosomes", expected="1 to 22 or X")
+        raise InputError(
+            f"the demo has no chromosome {chrom}",
+            where="demo: chromosomes",
+            expected="1 to 22 or X",
+            remedy="choose other chromosomes for the demo",
+        )
     share = X_SHARE if chrom == "X" else 1.0
     start = _START.get(chrom, _OTHER_START)
     length = int(setting(settings, "megabases") * share * 1e6)
     if start + length > whole[chrom]:
-        raise InputError(f"{length / 1e6:g} Mb from {start / 1e6:g} Mb on pass the end of chromosome {chrom}",
-                         where="demo: megabases", expected=f"{(whole[chrom] - start) / 1e6:.1f} or less")
+        raise InputError(
+            f"{length / 1e6:g} Mb from {start / 1e6:g} Mb on pass the end of chromosome {chrom}",
+            where="demo: megabases",
+            expected=f"{(whole[chrom] - start) / 1e6:.1f} or less",
+            remedy="lower demo.megabases",
+        )
     return start, length, int(setting(settings, "sites") * share)
 
 
@@ -130,14 +146,27 @@ def japanese_demography(scale: float = 1.0) -> msprime.Demography:
         return [{"start_size": size * scale, "end_size": grown * scale, "end_time": until}]
 
     model = demes.Builder(time_units="generations")
-    model.add_deme("YRI", epochs=[{"start_size": SIZES["A"] * scale, "end_time": time["AF"]},
-                                  {"start_size": SIZES["AF"] * scale, "end_time": 0}])
-    model.add_deme("B", ancestors=["YRI"], start_time=time["B"],
-                   epochs=[{"start_size": SIZES["B"] * scale, "end_time": time["EU_AS"]}])
+    model.add_deme(
+        "YRI",
+        epochs=[
+            {"start_size": SIZES["A"] * scale, "end_time": time["AF"]},
+            {"start_size": SIZES["AF"] * scale, "end_time": 0},
+        ],
+    )
+    model.add_deme(
+        "B",
+        ancestors=["YRI"],
+        start_time=time["B"],
+        epochs=[{"start_size": SIZES["B"] * scale, "end_time": time["EU_AS"]}],
+    )
     model.add_deme("CEU", ancestors=["B"], epochs=growing(SIZES["EU0"], GROWTH["EU"], time["EU_AS"]))
     model.add_deme("CHB", ancestors=["B"], epochs=growing(SIZES["AS0"], GROWTH["AS"], time["EU_AS"]))
-    model.add_deme("JPT", ancestors=["CHB"], start_time=time["CH_JP"],
-                   epochs=growing(SIZES["JP0"], GROWTH["JP"], time["CH_JP"], SPLIT_GENERATIONS))
+    model.add_deme(
+        "JPT",
+        ancestors=["CHB"],
+        start_time=time["CH_JP"],
+        epochs=growing(SIZES["JP0"], GROWTH["JP"], time["CH_JP"], SPLIT_GENERATIONS),
+    )
     for stratum, size in STRATUM_SIZES.items():
         model.add_deme(stratum, ancestors=["JPT"], epochs=growing(size, GROWTH["JP"], SPLIT_GENERATIONS))
         model.add_migration(demes=["CHB", stratum], rate=MIGRATION["CHB", "JPT"])
@@ -147,8 +176,9 @@ def japanese_demography(scale: float = 1.0) -> msprime.Demography:
     return msprime.Demography.from_demes(model.resolve())
 
 
-def _founders(people: pd.DataFrame, chrom: str, start: int, genetic_map: DemoMap, sites: int,
-              seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _founders(
+    people: pd.DataFrame, chrom: str, start: int, genetic_map: DemoMap, sites: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Alleles of the founders: uint8 (2 founders, sites), founders in row order, men twice the same on X; positions."""
     father, _ = parent_rows(people)
     founders = people[father < 0]
@@ -159,17 +189,22 @@ def _founders(people: pd.DataFrame, chrom: str, start: int, genetic_map: DemoMap
     # Two thirds of all X chromosomes sit in women, where alone they recombine.
     morgans = genetic_map.cm * 0.01 * (2 / 3 if chrom == "X" else 1.0)
     rates = msprime.RateMap(position=edges, rate=np.diff(morgans) / np.diff(edges))
-    trees = msprime.sim_ancestry([s for s in samples if s.num_samples], recombination_rate=rates, ploidy=2,
-                                 demography=japanese_demography(0.75 if chrom == "X" else 1.0),
-                                 random_seed=seeds[0])
+    trees = msprime.sim_ancestry(
+        [s for s in samples if s.num_samples],
+        recombination_rate=rates,
+        ploidy=2,
+        demography=japanese_demography(0.75 if chrom == "X" else 1.0),
+        random_seed=seeds[0],
+    )
     rate = sites / trees.segregating_sites(mode="branch", span_normalise=False)
     log.info("chromosome %s: mutation rate %.3g for %d sites", chrom, rate, sites)
     trees = msprime.sim_mutations(trees, rate=rate, model=msprime.BinaryMutationModel(), random_seed=seeds[1])
     alleles = trees.genotype_matrix().T.astype(np.uint8)
     # Where a mutation hit a site twice it may have left everybody alike.
     varied = alleles.any(0) & ~alleles.all(0)
-    by_stratum = np.concatenate([np.repeat(np.flatnonzero(founders["stratum"] == s), copies[founders["stratum"] == s])
-                                 for s in STRATA])
+    by_stratum = np.concatenate(
+        [np.repeat(np.flatnonzero(founders["stratum"] == s), copies[founders["stratum"] == s]) for s in STRATA]
+    )
     first = np.argsort(by_stratum, kind="stable")
     pairs = np.repeat(first[np.cumsum(copies) - copies], 2)
     pairs[1::2] = first[np.cumsum(copies) - 1]
@@ -197,7 +232,7 @@ def drop_genes(people: pd.DataFrame, chrom: str, founders: np.ndarray, cm: np.nd
         copy = (np.searchsorted(crossovers, cm) + rng.integers(2)) & 1
         return np.where(copy, result[2 * parent + 1], result[2 * parent])
 
-    for child in np.argsort(above, kind="stable")[len(founder):]:
+    for child in np.argsort(above, kind="stable")[len(founder) :]:
         result[2 * child + 1] = gamete(mother[child])
         if chrom != "X":
             result[2 * child] = gamete(father[child])

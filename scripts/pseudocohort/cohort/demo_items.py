@@ -43,8 +43,9 @@ class CausalSites(NamedTuple):
     dosage: np.ndarray
 
 
-def make_demo_items(people: pd.DataFrame, vcf_paths: Sequence[str | Path], settings: dict, seed: int,
-                    out_dir: str | Path) -> None:
+def make_demo_items(
+    people: pd.DataFrame, vcf_paths: Sequence[str | Path], settings: dict, seed: int, out_dir: str | Path
+) -> None:
     """Write the demo's phenotypes, dictionary, withdrawals and the truth behind them.
 
     people: sample sheet of `make_demo_people`.  vcf_paths: files of `make_demo_chromosome`, people in the same
@@ -88,8 +89,11 @@ def read_causal(people: pd.DataFrame, vcf_paths: Sequence[str | Path], settings:
     for path in vcf_paths:
         reader = cyvcf2.VCF(str(path))
         if reader.samples != people["person"].tolist():
-            raise InputError(f"{Path(path).name} holds other people than the sample sheet", where=path,
-                             remedy="make the demo cohort again from its first rule")
+            raise InputError(
+                f"{Path(path).name} holds other people than the sample sheet",
+                where=path,
+                remedy="make the demo cohort again from its first rule",
+            )
         for record in reader:
             chrom = record.CHROM.removeprefix("chr")
             stream = counter.key(seed, "demo causal", chrom)
@@ -102,8 +106,12 @@ def read_causal(people: pd.DataFrame, vcf_paths: Sequence[str | Path], settings:
                 dosages.append(dosage)
         reader.close()
     if len(rows) < _MINIMUM_CAUSAL:
-        raise InputError(f"only {len(rows)} sites can bear effects", where="demo: sites",
-                         expected=f"{_MINIMUM_CAUSAL} or more biallelic sites", remedy="raise demo: sites")
+        raise InputError(
+            f"only {len(rows)} sites can bear effects",
+            where="demo: sites",
+            expected=f"{_MINIMUM_CAUSAL} or more biallelic sites",
+            remedy="raise demo: sites",
+        )
     return CausalSites(pd.DataFrame(rows, columns=["chrom", "pos", "id", "ref", "alt"]), np.array(dosages))
 
 
@@ -232,16 +240,24 @@ def _categories(design: DemoItem, z: np.ndarray, asked: np.ndarray) -> np.ndarra
 def _occupation(design: DemoItem, age: np.ndarray, male: np.ndarray, inland: np.ndarray, seed: int) -> np.ndarray:
     """Random utility: office, service, manual, farming, none; the old stop working, farming is inland."""
     old = np.maximum(age - 62, 0) / 5
-    utility = np.column_stack([0.9 - old, 0.7 - 0.4 * male - old, 0.1 + 0.8 * male - old,
-                               -1.6 + 1.0 * inland + 0.02 * (age - 50), -0.4 - 0.6 * male + 0.3 * old])
+    utility = np.column_stack(
+        [
+            0.9 - old,
+            0.7 - 0.4 * male - old,
+            0.1 + 0.8 * male - old,
+            -1.6 + 1.0 * inland + 0.02 * (age - 50),
+            -0.4 - 0.6 * male + 0.3 * old,
+        ]
+    )
     draw = counter.generator(seed, "demo occupation").gumbel(size=utility.shape)
     return np.array(design.item.categories, dtype=object)[np.argmax(utility + draw, axis=1)]
 
 
 def _tie(frame: dict, people: pd.DataFrame, seed: int) -> None:
     """What holds between items: pulse pressure, round answers, mothers have been pregnant."""
-    frame["diastolic_blood_pressure"] = np.minimum(frame["diastolic_blood_pressure"],
-                                                   frame["systolic_blood_pressure"] - 12)
+    frame["diastolic_blood_pressure"] = np.minimum(
+        frame["diastolic_blood_pressure"], frame["systolic_blood_pressure"] - 12
+    )
     rng = counter.generator(seed, "demo round answers")
     cigarettes = frame["cigarettes_per_day"]
     step = np.where(cigarettes < 8, 1.0, rng.choice([1.0, 5.0, 10.0], size=len(people), p=[0.15, 0.45, 0.4]))
@@ -267,8 +283,10 @@ def _lose(table: pd.DataFrame, seed: int) -> None:
     """Take values away: whole blocks (metabolome not measured, questionnaire not returned), then item by item."""
     n = len(table)
     rng = counter.generator(seed, "demo missing")
-    blocks = {"metabolome": rng.random(n) >= METABOLOME_MEASURED,
-              "questionnaire": rng.random(n) >= QUESTIONNAIRE_RETURNED}
+    blocks = {
+        "metabolome": rng.random(n) >= METABOLOME_MEASURED,
+        "questionnaire": rng.random(n) >= QUESTIONNAIRE_RETURNED,
+    }
     for design in DEMO_ITEMS:
         lost = counter.generator(seed, "demo missing", design.name).random(n) < design.missing
         lost |= blocks.get(design.item.group, False)
@@ -306,8 +324,9 @@ def _effects_table(designs: Sequence[DemoItem], causal: CausalSites, effects: np
 
 
 def _heritability_table(designs: Sequence[DemoItem]) -> pd.DataFrame:
-    table = pd.DataFrame({"item": [d.name for d in designs], "h2": [d.h2 for d in designs],
-                          "locus": [d.locus for d in designs]})
+    table = pd.DataFrame(
+        {"item": [d.name for d in designs], "h2": [d.h2 for d in designs], "locus": [d.locus for d in designs]}
+    )
     for name in FACTORS:
         table[name] = [design.genetic.get(name, 0.0) for design in designs]
     return table

@@ -34,8 +34,12 @@ def make_demo_people(settings: dict, seed: int) -> pd.DataFrame:
     """
     people = int(setting(settings, "people"))
     if people < _MINIMUM_PEOPLE:
-        raise InputError(f"a demo cohort of {people} people is too small", where="demo: people",
-                         expected=f"{_MINIMUM_PEOPLE} or more", remedy="raise demo: people")
+        raise InputError(
+            f"a demo cohort of {people} people is too small",
+            where="demo: people",
+            expected=f"{_MINIMUM_PEOPLE} or more",
+            remedy="raise demo: people",
+        )
     rng = counter.generator(seed, "demo people")
     rows = _families(people, rng)
     coast = round(_COAST_SHARE * people) - sum(row["stratum"] == "coast" for row in rows)
@@ -45,14 +49,16 @@ def make_demo_people(settings: dict, seed: int) -> pd.DataFrame:
     width = max(4, len(str(people)))
     names[order] = [f"DEMO{i + 1:0{width}d}" for i in range(people)]
     numbers = rng.permutation(max(row["family"] for row in rows) + 1) + 1
-    table = pd.DataFrame({
-        "person": names,
-        "sex": ["male" if row["male"] else "female" for row in rows],
-        "family": [f"FAM{numbers[row['family']]:04d}" if row["family"] >= 0 else "" for row in rows],
-        "father": [names[row["father"]] if row["father"] >= 0 else "" for row in rows],
-        "mother": [names[row["mother"]] if row["mother"] >= 0 else "" for row in rows],
-        "stratum": [row["stratum"] for row in rows],
-    })
+    table = pd.DataFrame(
+        {
+            "person": names,
+            "sex": ["male" if row["male"] else "female" for row in rows],
+            "family": [f"FAM{numbers[row['family']]:04d}" if row["family"] >= 0 else "" for row in rows],
+            "father": [names[row["father"]] if row["father"] >= 0 else "" for row in rows],
+            "mother": [names[row["mother"]] if row["mother"] >= 0 else "" for row in rows],
+            "stratum": [row["stratum"] for row in rows],
+        }
+    )
     return table.iloc[order].reset_index(drop=True)
 
 

@@ -69,7 +69,7 @@ def write_vcf(path: str | Path, chrom: str, people: pd.DataFrame, variants: Vari
         with pysam.BGZFile(str(part), "wb") as out:
             out.write(_header(people["person"]).encode())
             for begin in range(0, len(variants.pos), _ROWS):
-                block = variants.haplotypes[:, begin:begin + _ROWS].T + np.uint8(ord("0"))
+                block = variants.haplotypes[:, begin : begin + _ROWS].T + np.uint8(ord("0"))
                 lines = np.tile(template, (len(block), 1))
                 lines[:, first] = block[:, 0::2]
                 lines[:, second] = block[:, 1::2][:, ~haploid]
@@ -81,9 +81,15 @@ def write_vcf(path: str | Path, chrom: str, people: pd.DataFrame, variants: Vari
 
 
 def _header(person: pd.Series) -> str:
-    lines = ["##fileformat=VCFv4.2", '##FILTER=<ID=PASS,Description="All filters passed">',
-             "##source=pseudocohort demo (simulated, no real person)", "##reference=GRCh38"]
+    lines = [
+        "##fileformat=VCFv4.2",
+        '##FILTER=<ID=PASS,Description="All filters passed">',
+        "##source=pseudocohort demo (simulated, no real person)",
+        "##reference=GRCh38",
+    ]
     lines += [f"##contig=<ID=chr{chrom},length={length}>" for chrom, length in get_build("GRCh38").length.items()]
-    lines += ['##FORMAT=<ID=GT,Number=1,Type=String,Description="Phased genotype">',
-              "\t".join(["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", *person])]
+    lines += [
+        '##FORMAT=<ID=GT,Number=1,Type=String,Description="Phased genotype">',
+        "\t".join(["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", *person]),
+    ]
     return "\n".join(lines) + "\n"

@@ -16,8 +16,23 @@ from pseudocohort.files import atomic
 TYPES = ("continuous", "count", "binary", "ordinal", "nominal")
 NUMERIC = ("continuous", "count")
 ROLES = ("", "age", "ignore")
-COLUMNS = ("item", "type", "group", "role", "label", "label_ja", "unit", "minimum", "maximum", "detection_limit",
-           "decimals", "categories", "asked_if", "trait", "note")
+COLUMNS = (
+    "item",
+    "type",
+    "group",
+    "role",
+    "label",
+    "label_ja",
+    "unit",
+    "minimum",
+    "maximum",
+    "detection_limit",
+    "decimals",
+    "categories",
+    "asked_if",
+    "trait",
+    "note",
+)
 RESERVED = ("person", "sex", "age", "stratum")  # columns of the pseudo cohort's table that are no items
 SEX_CODES = {"male": 1, "female": 2}
 _FILE_NAME = re.compile(r"\w[\w.+-]*")  # a trait's name is also a file's
@@ -103,8 +118,12 @@ def read_dictionary(path: str | Path) -> Dictionary:
     for column in table.columns:
         if column not in COLUMNS:
             close = nearest(column, COLUMNS)
-            raise InputError(f"unknown dictionary column {column!r}" + (f"; did you mean {close!r}?" if close else ""),
-                             where=path, expected=", ".join(COLUMNS))
+            raise InputError(
+                f"unknown dictionary column {column!r}" + (f"; did you mean {close!r}?" if close else ""),
+                where=path,
+                expected=", ".join(COLUMNS),
+                remedy="rename or delete the column",
+            )
     rows = []
     for line, cells in zip(table.index, table.to_dict("records"), strict=True):
         rows.append(_item({c: cells.get(c, "") for c in COLUMNS}, f"{path}, line {line}"))
@@ -150,34 +169,64 @@ def structurally_missing(dictionary: Dictionary, frame: Mapping[str, np.ndarray]
             done[name] = result
         return done[name]
 
-    return np.column_stack([not_asked(name) for name in dictionary.names]) if dictionary.names else \
-        np.zeros((len(sex), 0), dtype=bool)
+    return (
+        np.column_stack([not_asked(name) for name in dictionary.names])
+        if dictionary.names
+        else np.zeros((len(sex), 0), dtype=bool)
+    )
 
 
 def _item(cells: dict[str, str], where: str) -> Item:
     """One checked row."""
     name = cells["item"]
     if not name:
-        raise InputError("dictionary row without an item name", where=f"{where}, column item")
+        raise InputError(
+            "dictionary row without an item name",
+            where=f"{where}, column item",
+            expected="an item name in every row",
+            remedy="fill in the name or delete the row",
+        )
     cells["type"], cells["role"] = cells["type"].lower(), cells["role"].lower()
     for column, known in (("type", TYPES), ("role", ROLES)):
         if cells[column] not in known:
             close = nearest(cells[column], [k for k in known if k])
-            raise InputError(f"item {name}: unknown {column} {cells[column]!r}"
-                             + (f"; did you mean {close!r}?" if close else ""),
-                             where=f"{where}, column {column}", expected=", ".join(k or "empty" for k in known))
-    numbers = {c: _number(cells[c], name, f"{where}, column {c}")
-               for c in ("minimum", "maximum", "detection_limit", "decimals")}
+            raise InputError(
+                f"item {name}: unknown {column} {cells[column]!r}" + (f"; did you mean {close!r}?" if close else ""),
+                where=f"{where}, column {column}",
+                expected=", ".join(k or "empty" for k in known),
+                remedy="write one of these",
+            )
+    numbers = {
+        c: _number(cells[c], name, f"{where}, column {c}")
+        for c in ("minimum", "maximum", "detection_limit", "decimals")
+    }
     codes, labels = _categories(cells["categories"])
     trait = _trait(cells, where)
-    item = Item(name=name, type=cells["type"], group=cells["group"] or "other", role=cells["role"],
-                label=cells["label"], label_ja=cells["label_ja"], unit=cells["unit"],
-                minimum=numbers["minimum"], maximum=numbers["maximum"], detection_limit=numbers["detection_limit"],
-                decimals=None if numbers["decimals"] is None else int(numbers["decimals"]),
-                categories=codes, category_labels=labels, asked_if=_asked_if(cells["asked_if"], name, where),
-                trait=trait, note=cells["note"])
+    item = Item(
+        name=name,
+        type=cells["type"],
+        group=cells["group"] or "other",
+        role=cells["role"],
+        label=cells["label"],
+        label_ja=cells["label_ja"],
+        unit=cells["unit"],
+        minimum=numbers["minimum"],
+        maximum=numbers["maximum"],
+        detection_limit=numbers["detection_limit"],
+        decimals=None if numbers["decimals"] is None else int(numbers["decimals"]),
+        categories=codes,
+        category_labels=labels,
+        asked_if=_asked_if(cells["asked_if"], name, where),
+        trait=trait,
+        note=cells["note"],
+    )
     if numbers["decimals"] is not None and numbers["decimals"] not in range(16):
-        raise InputError(f"item {name}: decimals is not a whole number from 0 to 15", where=f"{where}, column decimals")
+        raise InputError(
+            f"item {name}: decimals is not a whole number from 0 to 15",
+            where=f"{where}, column decimals",
+            expected="a whole number of digits",
+            remedy="correct the cell or leave it empty",
+        )
     if item.role != "ignore":
         _check_item(item, where)
     return item
@@ -185,17 +234,25 @@ def _item(cells: dict[str, str], where: str) -> Item:
 
 def _check_item(item: Item, where: str) -> None:
     def fail(what: str, column: str, expected: str = "", remedy: str = ""):
-        raise InputError(f"item {item.name}: {what}", where=f"{where}, column {column}", expected=expected,
-                         remedy=remedy)
+        raise InputError(
+            f"item {item.name}: {what}", where=f"{where}, column {column}", expected=expected, remedy=remedy
+        )
 
     if item.role == "age" and item.type != "continuous":
         fail(f"the age has the type {item.type}", "type", "continuous")
     if item.role == "" and item.name in RESERVED:
-        fail("this name is a column of the pseudo cohort that is no item", "item",
-             remedy="rename the column of the phenotype table, or give the row the role age or ignore")
+        fail(
+            "this name is a column of the pseudo cohort that is no item",
+            "item",
+            remedy="rename the column of the phenotype table, or give the row the role age or ignore",
+        )
     if item.trait and not _FILE_NAME.fullmatch(item.name):
-        fail("the name of a trait is also a file's name and cannot hold such characters", "item",
-             "letters, digits, _ . + -", "rename the column in the phenotype table, or set trait to no")
+        fail(
+            "the name of a trait is also a file's name and cannot hold such characters",
+            "item",
+            "letters, digits, _ . + -",
+            "rename the column in the phenotype table, or set trait to no",
+        )
     if item.type in NUMERIC:
         if item.categories:
             fail(f"a {item.type} item has no categories", "categories", "an empty cell")
@@ -220,13 +277,28 @@ def _check_together(rows: list[Item], places: list[str], path: str | Path) -> No
     known: dict[str, Item] = {}
     for row, place in zip(rows, places, strict=True):
         if row.name in known:
-            raise InputError(f"item {row.name} is in the dictionary more than once", where=place)
+            raise InputError(
+                f"item {row.name} is in the dictionary more than once",
+                where=place,
+                expected="one row an item",
+                remedy="delete the row that is not wanted",
+            )
         known[row.name] = row
     if sum(row.role == "age" for row in rows) > 1:
         place = [p for row, p in zip(rows, places, strict=True) if row.role == "age"][1]
-        raise InputError("more than one item has the role age", where=f"{place}, column role")
+        raise InputError(
+            "more than one item has the role age",
+            where=f"{place}, column role",
+            expected="one item with the role age",
+            remedy="clear the role of the others",
+        )
     if not any(row.role == "" for row in rows):
-        raise InputError("the dictionary has no item", where=path, expected="one row an item")
+        raise InputError(
+            "the dictionary has no item",
+            where=path,
+            expected="one row an item",
+            remedy="give at least one row an empty role",
+        )
     for row, place in zip(rows, places, strict=True):
         if row.role == "ignore":
             continue
@@ -238,7 +310,12 @@ def _check_together(rows: list[Item], places: list[str], path: str | Path) -> No
             current = known[ahead.pop()]
             gates = [gate for gate, _ in current.asked_if if gate != "sex"] if current.role == "" else []
             if row.name in gates:
-                raise InputError(f"item {row.name}: its condition depends on itself", where=f"{place}, column asked_if")
+                raise InputError(
+                    f"item {row.name}: its condition depends on itself",
+                    where=f"{place}, column asked_if",
+                    expected="conditions on other items, without circles",
+                    remedy="correct asked_if",
+                )
             ahead += [gate for gate in gates if gate not in trail]
             trail.update(gates)
 
@@ -247,14 +324,22 @@ def _check_condition(row: Item, gate: str, codes: tuple[str, ...], known: dict[s
     gates = {n: i for n, i in known.items() if i.role == "" and i.type not in NUMERIC}
     if gate != "sex" and gate not in gates:
         close = nearest(gate, [*gates, "sex"])
-        raise InputError(f"item {row.name}: its condition names {gate!r}, which is no item with categories"
-                         + (f"; the nearest is {close!r}" if close else ""), where=where,
-                         expected="sex=male, sex=female or item=code|code")
+        raise InputError(
+            f"item {row.name}: its condition names {gate!r}, which is no item with categories"
+            + (f"; the nearest is {close!r}" if close else ""),
+            where=where,
+            expected="sex=male, sex=female or item=code|code",
+            remedy="correct the name in asked_if, or give that item its categories",
+        )
     valid = tuple(SEX_CODES) if gate == "sex" else gates[gate].categories
     for code in codes:
         if code not in valid:
-            raise InputError(f"item {row.name}: its condition asks for {gate}={code}", where=where,
-                             expected=f"{gate} is one of " + ", ".join(valid))
+            raise InputError(
+                f"item {row.name}: its condition asks for {gate}={code}",
+                where=where,
+                expected=f"{gate} is one of " + ", ".join(valid),
+                remedy="ask for one of its codes",
+            )
 
 
 def _number(cell: str, name: str, where: str) -> float | None:
@@ -265,15 +350,24 @@ def _number(cell: str, name: str, where: str) -> float | None:
     except ValueError:
         value = np.nan
     if not np.isfinite(value):
-        raise InputError(f"item {name}: not a number", where=where, expected="a number or an empty cell")
+        raise InputError(
+            f"item {name}: not a number",
+            where=where,
+            expected="a number or an empty cell",
+            remedy="correct the cell or leave it empty",
+        )
     return value
 
 
 def _trait(cells: dict[str, str], where: str) -> bool | None:
     known = {"": None, "yes": True, "no": False}
     if cells["trait"].lower() not in known:
-        raise InputError(f"item {cells['item']}: trait is {cells['trait']!r}", where=f"{where}, column trait",
-                         expected="yes, no or an empty cell")
+        raise InputError(
+            f"item {cells['item']}: trait is {cells['trait']!r}",
+            where=f"{where}, column trait",
+            expected="yes, no or an empty cell",
+            remedy="write yes or no, or leave the cell empty",
+        )
     return known[cells["trait"].lower()]
 
 
@@ -289,18 +383,33 @@ def _asked_if(cell: str, name: str, where: str) -> tuple[tuple[str, tuple[str, .
         gate, sign, codes = part.partition("=")
         listed = tuple(canonical(pd.Series([c.strip() for c in codes.split("|")], dtype="str")))
         if not sign or "" in listed:
-            raise InputError(f"item {name}: asked_if cannot be read", where=f"{where}, column asked_if",
-                             expected="sex=male, sex=female or item=code|code, several joined by ;")
+            raise InputError(
+                f"item {name}: asked_if cannot be read",
+                where=f"{where}, column asked_if",
+                expected="sex=male, sex=female or item=code|code, several joined by ;",
+                remedy="write it as in the examples",
+            )
         conditions.append((gate.strip(), listed))
     return tuple(conditions)
 
 
 def _cells(row: Item) -> dict[str, str]:
-    numbers = {c: "" if getattr(row, c) is None else f"{getattr(row, c):.15g}"
-               for c in ("minimum", "maximum", "detection_limit", "decimals")}
+    numbers = {
+        c: "" if getattr(row, c) is None else f"{getattr(row, c):.15g}"
+        for c in ("minimum", "maximum", "detection_limit", "decimals")
+    }
     same = zip(row.categories, row.category_labels, strict=True)
-    return {"item": row.name, "type": row.type, "group": row.group, "role": row.role, "label": row.label,
-            "label_ja": row.label_ja, "unit": row.unit, **numbers,
-            "categories": "|".join(f"{code}={label}" for code, label in same),
-            "asked_if": ";".join(f"{gate}=" + "|".join(codes) for gate, codes in row.asked_if),
-            "trait": "" if row.role else ("yes" if row.trait else "no"), "note": row.note}
+    return {
+        "item": row.name,
+        "type": row.type,
+        "group": row.group,
+        "role": row.role,
+        "label": row.label,
+        "label_ja": row.label_ja,
+        "unit": row.unit,
+        **numbers,
+        "categories": "|".join(f"{code}={label}" for code, label in same),
+        "asked_if": ";".join(f"{gate}=" + "|".join(codes) for gate, codes in row.asked_if),
+        "trait": "" if row.role else ("yes" if row.trait else "no"),
+        "note": row.note,
+    }

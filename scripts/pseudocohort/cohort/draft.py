@@ -16,47 +16,101 @@ from pseudocohort.cohort.tables import as_text, blank, canonical
 SPIKE = 0.03  # share of values exactly at the minimum that suggests a detection limit
 MANY = 60  # a text item with more distinct values than this is no nominal item
 
+# fmt: off
 _AGE = re.compile(r"age|age[_ .]?(at[_ .].*|y|yrs?|years?|in[_ .]years|baseline)|年齢|年令", re.I)
 _SEX = re.compile(r"sex|gender|male|female|sex[_ .]?(at[_ .]birth|code)|性別", re.I)
 _ID = re.compile(r"(.*[_ .])?(id|iid|fid|seqn|record|subject|person|participant|sample)([_ .]?(id|no|number))?", re.I)
 _DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}.*|\d{1,2}/\d{1,2}/\d{2,4}")
 _BELOW = re.compile(r"<\s*=?\s*(\d+\.?\d*|\.\d+)")
-_SEX_WORDS = {"1": "male", "m": "male", "male": "male", "男": "male", "男性": "male",
-              "2": "female", "f": "female", "female": "female", "女": "female", "女性": "female"}
-_NO = ("no", "n", "false", "f", "absent", "negative", "neg", "control", "unaffected", "-", "(-)", "never",
-       "なし", "無", "無し", "いいえ", "ない", "陰性")
-_YES = ("yes", "y", "true", "t", "present", "positive", "pos", "case", "affected", "+", "(+)", "ever",
-        "あり", "有", "有り", "はい", "ある", "陽性")
+_SEX_WORDS = {
+    "1": "male",
+    "m": "male",
+    "male": "male",
+    "男": "male",
+    "男性": "male",
+    "2": "female",
+    "f": "female",
+    "female": "female",
+    "女": "female",
+    "女性": "female",
+}
+_NO = (
+    "no",
+    "n",
+    "false",
+    "f",
+    "absent",
+    "negative",
+    "neg",
+    "control",
+    "unaffected",
+    "-",
+    "(-)",
+    "never",
+    "なし",
+    "無",
+    "無し",
+    "いいえ",
+    "ない",
+    "陰性",
+)
+_YES = (
+    "yes",
+    "y",
+    "true",
+    "t",
+    "present",
+    "positive",
+    "pos",
+    "case",
+    "affected",
+    "+",
+    "(+)",
+    "ever",
+    "あり",
+    "有",
+    "有り",
+    "はい",
+    "ある",
+    "陽性",
+)
 # Scales in increasing order; words of one rank are joined by |. An item is ordinal when one scale has all its words.
-_SCALES = tuple(tuple(rank.split("|") for rank in scale.split(" < ")) for scale in (
-    "never|never smoker|non-smoker|nonsmoker|never drinker < former|past|ex|ex-smoker|former smoker|quit|former drinker"
-    " < current|current smoker|smoker|present|current drinker",
-    "never|none|not at all < almost never|very rarely < rarely|seldom < occasionally|sometimes|now and then"
-    " < often|frequently < most of the time|usually|very often|mostly|almost always < always|every day|daily",
-    "very poor|very bad|terrible < poor|bad < fair|average|neutral|ok < good < very good < excellent",
-    "lowest < very low < low < marginal|medium|moderate|middle|normal|average|mid < high|full < very high < highest",
-    "none|no|normal < minimal|trace|very mild < mild|slight < moderate < moderately severe < severe"
-    " < very severe|extreme",
-    "not at all < slightly|a little|a little bit|several days < somewhat|moderately"
-    " < very|quite a bit|quite a lot|more than half the days < extremely|very much|nearly every day",
-    "strongly disagree < disagree < neutral|neither|undecided < agree < strongly agree",
-    "very dissatisfied < dissatisfied < neutral|neither < satisfied < very satisfied",
-    "less|lower|decreased|worse < same|about the same|unchanged < more|higher|increased|better",
-    "tiny < small < medium < large < very large",
-    "i|ia|ib < ii|iia|iib < iii|iiia|iiib < iv|v",
-    "--|- |-|(-)|negative|neg < ±|+-|+/-|(±)|trace < +|1+|(+)|(1+) < ++|2+|(2+) < +++|3+|(3+) < ++++|4+|(4+)",
-    "none|no schooling < less than 9th grade|primary|elementary|elementary school < 9th - 11th grade|some high school|"
-    "junior high school|middle school < high school|high school grad|high school graduate|hs|hs grad|ged|secondary"
-    " < some college|some college / aa|associate|associate degree|vocational|junior college"
-    " < college|college grad|college graduate|bachelor|university|tertiary"
-    " < graduate school|master|postgraduate < phd|doctorate",
-    "なし|吸わない|非喫煙|飲まない|吸ったことがない < 過去喫煙|以前吸っていた|やめた|過去に飲酒|以前飲んでいた"
-    " < 現在喫煙|吸っている|現在飲酒|飲んでいる",
-    "全くない|まったくない|ない < ほとんどない|めったにない < 時々|ときどき|たまに"
-    " < よくある|しばしば|ほぼ毎日 < いつも|毎日|常に",
-    "よくない|悪い < あまりよくない|やや悪い < ふつう|普通 < まあよい|やや良い < よい|良い < とてもよい|非常に良い",
-    "低い|少ない < やや低い|やや少ない < ふつう|普通 < やや高い|やや多い < 高い|多い",
-))
+_SCALES = tuple(
+    tuple(rank.split("|") for rank in scale.split(" < "))
+    for scale in (
+        "never|never smoker|non-smoker|nonsmoker|never drinker"
+        " < former|past|ex|ex-smoker|former smoker|quit|former drinker"
+        " < current|current smoker|smoker|present|current drinker",
+        "never|none|not at all < almost never|very rarely < rarely|seldom < occasionally|sometimes|now and then"
+        " < often|frequently < most of the time|usually|very often|mostly|almost always < always|every day|daily",
+        "very poor|very bad|terrible < poor|bad < fair|average|neutral|ok < good < very good < excellent",
+        "lowest < very low < low < marginal|medium|moderate|middle|normal|average|mid"
+        " < high|full < very high < highest",
+        "none|no|normal < minimal|trace|very mild < mild|slight < moderate < moderately severe < severe"
+        " < very severe|extreme",
+        "not at all < slightly|a little|a little bit|several days < somewhat|moderately"
+        " < very|quite a bit|quite a lot|more than half the days < extremely|very much|nearly every day",
+        "strongly disagree < disagree < neutral|neither|undecided < agree < strongly agree",
+        "very dissatisfied < dissatisfied < neutral|neither < satisfied < very satisfied",
+        "less|lower|decreased|worse < same|about the same|unchanged < more|higher|increased|better",
+        "tiny < small < medium < large < very large",
+        "i|ia|ib < ii|iia|iib < iii|iiia|iiib < iv|v",
+        "--|- |-|(-)|negative|neg < ±|+-|+/-|(±)|trace < +|1+|(+)|(1+) < ++|2+|(2+) < +++|3+|(3+) < ++++|4+|(4+)",
+        "none|no schooling < less than 9th grade|primary|elementary|elementary school"
+        " < 9th - 11th grade|some high school|"
+        "junior high school|middle school < high school|high school grad|high school graduate|hs|hs grad|ged|secondary"
+        " < some college|some college / aa|associate|associate degree|vocational|junior college"
+        " < college|college grad|college graduate|bachelor|university|tertiary"
+        " < graduate school|master|postgraduate < phd|doctorate",
+        "なし|吸わない|非喫煙|飲まない|吸ったことがない < 過去喫煙|以前吸っていた|やめた|過去に飲酒|以前飲んでいた"
+        " < 現在喫煙|吸っている|現在飲酒|飲んでいる",
+        "全くない|まったくない|ない < ほとんどない|めったにない < 時々|ときどき|たまに"
+        " < よくある|しばしば|ほぼ毎日 < いつも|毎日|常に",
+        "よくない|悪い < あまりよくない|やや悪い < ふつう|普通 < まあよい|やや良い < よい|良い < とてもよい|非常に良い",
+        "低い|少ない < やや低い|やや少ない < ふつう|普通 < やや高い|やや多い < 高い|多い",
+    )
+)
+# fmt: on
 
 
 class _Column(NamedTuple):
@@ -87,8 +141,9 @@ def draft(table: pd.DataFrame) -> Dictionary:
             row = _numeric(column, *_numbers(column))
         rows.append(_acceptable(row))
     conditions = _skips(columns, rows)
-    return Dictionary(tuple(_replace(row, asked_if=conditions[row.name]) if row.name in conditions else row
-                            for row in rows))
+    return Dictionary(
+        tuple(_replace(row, asked_if=conditions[row.name]) if row.name in conditions else row for row in rows)
+    )
 
 
 def _column(name: str, text: pd.Series) -> _Column:
@@ -127,8 +182,9 @@ def _guess(column: _Column) -> Item:
     values, limit, share = _numbers(column)
     if share >= 0.9:
         whole = bool((values.dropna() % 1 == 0).all())
-        if column.n >= 20 and ((whole and distinct == column.n)
-                               or (_ID.fullmatch(column.name) and distinct > 0.9 * column.n)):
+        if column.n >= 20 and (
+            (whole and distinct == column.n) or (_ID.fullmatch(column.name) and distinct > 0.9 * column.n)
+        ):
             return _ignored(column, "an id: one value a person")
         return _numeric(column, values, limit, share)
     if column.n >= 20 and _ID.fullmatch(column.name) and distinct > 0.9 * column.n:
@@ -165,18 +221,29 @@ def _numeric(column: _Column, values: pd.Series, limit: float | None, share: flo
     if limit is None and len(distinct) == 2 and share == 1:
         codes = tuple(sorted(column.counts.index, key=float))
         sure = codes == ("0", "1")
-        return Item(name, "binary", "questionnaire", categories=codes,
-                    note="" if sure else f"check: the second code, {codes[1]}, is taken as yes")
+        return Item(
+            name,
+            "binary",
+            "questionnaire",
+            categories=codes,
+            note="" if sure else f"check: the second code, {codes[1]}, is taken as yes",
+        )
     if limit is None and whole and share == 1 and _is_scale(distinct):
-        return Item(name, "ordinal", "questionnaire", categories=tuple(sorted(column.counts.index, key=float)),
-                    note="check: ordinal, or nominal if the codes have no order, or a count")
+        return Item(
+            name,
+            "ordinal",
+            "questionnaire",
+            categories=tuple(sorted(column.counts.index, key=float)),
+            note="check: ordinal, or nominal if the codes have no order, or a count",
+        )
     if whole and limit is None and _is_count(seen, distinct):
         return Item(name, "count", minimum=0.0, decimals=0, note="; ".join(notes))
     if limit is None:
         limit = _spike(seen, distinct)
         notes += [f"check: {(seen == limit).mean():.0%} of values are exactly {limit:g}"] if limit is not None else []
-    return Item(name, "continuous", minimum=minimum, detection_limit=limit, decimals=_decimals(column),
-                note="; ".join(notes))
+    return Item(
+        name, "continuous", minimum=minimum, detection_limit=limit, decimals=_decimals(column), note="; ".join(notes)
+    )
 
 
 def _is_scale(distinct: np.ndarray) -> bool:
@@ -214,24 +281,44 @@ def _categorical(column: _Column) -> Item:
     values = list(column.counts.index)
     folded = {value.casefold(): value for value in values}
     if len(folded) < len(values):
-        return Item(column.name, "nominal", "questionnaire", categories=tuple(sorted(values)),
-                    note="check: some categories differ in case only")
+        return Item(
+            column.name,
+            "nominal",
+            "questionnaire",
+            categories=tuple(sorted(values)),
+            note="check: some categories differ in case only",
+        )
     if len(values) == 2:
         no = [v for v in folded if v in _NO]
         yes = [v for v in folded if v in _YES]
         if len(no) == len(yes) == 1:
             return Item(column.name, "binary", "questionnaire", categories=(folded[no[0]], folded[yes[0]]))
-        return Item(column.name, "binary", "questionnaire", categories=tuple(values),
-                    note=f"check: the rarer category, {values[1]}, is taken as yes")
+        return Item(
+            column.name,
+            "binary",
+            "questionnaire",
+            categories=tuple(values),
+            note=f"check: the rarer category, {values[1]}, is taken as yes",
+        )
     ordered = _scale(list(folded))
     if ordered:
-        return Item(column.name, "ordinal", "questionnaire", categories=tuple(folded[v] for v in ordered[0]),
-                    note="" if ordered[1] else "check: order of the categories")
+        return Item(
+            column.name,
+            "ordinal",
+            "questionnaire",
+            categories=tuple(folded[v] for v in ordered[0]),
+            note="" if ordered[1] else "check: order of the categories",
+        )
     rare = int((column.counts < 20).sum())
     doubts = [f"{rare} categories with fewer than 20 people"] if rare else []
     doubts += [f"{len(values)} categories"] if len(values) > 12 else []
-    return Item(column.name, "nominal", "questionnaire", categories=tuple(sorted(values)),
-                note="check: " + ", ".join(doubts) if doubts else "")
+    return Item(
+        column.name,
+        "nominal",
+        "questionnaire",
+        categories=tuple(sorted(values)),
+        note="check: " + ", ".join(doubts) if doubts else "",
+    )
 
 
 def _scale(words: list[str]) -> tuple[list[str], bool] | None:
@@ -243,8 +330,10 @@ def _scale(words: list[str]) -> tuple[list[str], bool] | None:
             return [w for _, w in sorted(zip(ranks, words, strict=True))], len(set(ranks)) == len(ranks)
     numbers = [re.search(r"\d+(\.\d+)?", word) for word in words]
     if all(numbers) and all(re.match(r"[\d<>≤≥]|under|less|below|over|more|at least|up to", w) for w in words):
-        start = [float(m.group()) - 0.5 * bool(re.match("<|≤|under|less|below|up to", w))
-                 for m, w in zip(numbers, words, strict=True)]
+        start = [
+            float(m.group()) - 0.5 * bool(re.match("<|≤|under|less|below|up to", w))
+            for m, w in zip(numbers, words, strict=True)
+        ]
         if len(set(start)) == len(start):
             return [w for _, w in sorted(zip(start, words, strict=True))], False
     return None
@@ -281,8 +370,9 @@ def _skips(columns: list[_Column], rows: list[Item]) -> dict[str, tuple[tuple[st
             continue
         gate, names = ("sex", labels) if labels else (row.name, {c: c for c in row.categories})
         codes = list(dict.fromkeys(names.values()))
-        member = np.column_stack([column.text.map(names).eq(code).to_numpy(dtype=bool, na_value=False)
-                                  for code in codes]).astype(np.float64)
+        member = np.column_stack(
+            [column.text.map(names).eq(code).to_numpy(dtype=bool, na_value=False) for code in codes]
+        ).astype(np.float64)
         size, gone = member.sum(axis=0)[:, None], member.T @ missing
         never = (gone == size) & (size > 0)
         people = (never * size).sum(axis=0)

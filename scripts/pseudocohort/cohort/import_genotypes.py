@@ -27,10 +27,14 @@ _CALLS_AT_ONCE = 1 << 23  # sites x people of a block: about 100 MB with what is
 _EVERY = 10.0  # seconds between messages of progress
 _PROBLEMS = {
     "missing": ("have missing genotypes", "fill them in (phasing does), or set `missing: drop`"),
-    "unphased": ("have unphased heterozygous genotypes", "phase them (SHAPEIT5, Eagle, Beagle), or set "
-                 "`unphased: drop`"),
-    "male_x_heterozygous": ("have a heterozygous male outside the pseudo-autosomal regions",
-                            "check sex and `build`, or set `male_x_heterozygous: drop`"),
+    "unphased": (
+        "have unphased heterozygous genotypes",
+        "phase them (SHAPEIT5, Eagle, Beagle), or set `unphased: drop`",
+    ),
+    "male_x_heterozygous": (
+        "have a heterozygous male outside the pseudo-autosomal regions",
+        "check sex and `build`, or set `male_x_heterozygous: drop`",
+    ),
     "haploid": ("have haploid genotypes where two alleles are expected", "check sex (X) and the calls"),
 }
 
@@ -54,8 +58,9 @@ class Tally:
     seen_at: int = 0
 
 
-def import_chromosome(source: str | Path, chrom: str, people: pd.DataFrame, out_prefix: str | Path, build: str,
-                      options: dict[str, str]) -> dict:
+def import_chromosome(
+    source: str | Path, chrom: str, people: pd.DataFrame, out_prefix: str | Path, build: str, options: dict[str, str]
+) -> dict:
     """Import one chromosome of the people as phased, biallelic .pgen, .pvar and .psam, and report on it.
 
     source: .vcf, .vcf.gz, .bcf or .pgen with this chromosome, among others or alone.  chrom: 1 to 22 or X, with or
@@ -78,9 +83,12 @@ def import_chromosome(source: str | Path, chrom: str, people: pd.DataFrame, out_
     chosen = _choices(options)
     chrom, sex = plain_name(chrom), people["sex"].to_numpy(dtype=np.int8)
     if chrom == "X" and (sex == 0).any():
-        raise InputError(f"the sex of {(sex == 0).sum()} people is unknown, and chromosome X is to be imported",
-                         where="the sample sheet", expected="male or female for everybody",
-                         remedy="complete the sample sheet or take X out of `chromosomes`")
+        raise InputError(
+            f"the sex of {(sex == 0).sum()} people is unknown, and chromosome X is to be imported",
+            where="the sample sheet",
+            expected="male or female for everybody",
+            remedy="complete the sample sheet or take X out of `chromosomes`",
+        )
     tally = Tally(haploid=np.zeros(len(people), dtype=bool))
     progress = _Progress(chrom, chromosome_length(build, chrom))
     block_sites = int(np.clip(_CALLS_AT_ONCE // max(len(people), 1), 16, 4096))
@@ -92,9 +100,12 @@ def import_chromosome(source: str | Path, chrom: str, people: pd.DataFrame, out_
             progress.tell(tally.read, int(block.pos[-1]))
         _raise_problems(tally, chrom, source)
         if tally.kept == 0:
-            raise InputError(f"no site of chromosome {chrom} is left of {tally.read}", where=str(source),
-                             expected="at least one site that varies among the people",
-                             remedy="; ".join(f"{n} {reason}" for reason, n in tally.dropped.items()))
+            raise InputError(
+                f"no site of chromosome {chrom} is left of {tally.read}",
+                where=str(source),
+                expected="at least one site that varies among the people",
+                remedy="; ".join(f"{n} {reason}" for reason, n in tally.dropped.items()),
+            )
     report = _report(tally, chrom, source, len(people))
     logging.getLogger("pseudocohort").info("chr%s: %d sites kept of %d", chrom, tally.kept, tally.read)
     return report
@@ -104,13 +115,18 @@ def _choices(options: dict[str, str]) -> dict[str, str]:
     chosen = {key: values[0] for key, values in OPTIONS.items()} | options
     for key, value in chosen.items():
         if value not in OPTIONS.get(key, ()):
-            raise InputError(f"unknown option of the import {key}: {value}", where=key,
-                             expected=" or ".join(OPTIONS[key]) if key in OPTIONS else f"one of {', '.join(OPTIONS)}")
+            raise InputError(
+                f"unknown option of the import {key}: {value}",
+                where=key,
+                expected=" or ".join(OPTIONS[key]) if key in OPTIONS else f"one of {', '.join(OPTIONS)}",
+                remedy="correct the configuration",
+            )
     return chosen
 
 
-def _biallelic(block: RawBlock, chrom: str, sex: np.ndarray, build: str, chosen: dict[str, str],
-               tally: Tally) -> tuple[np.ndarray, pd.DataFrame]:
+def _biallelic(
+    block: RawBlock, chrom: str, sex: np.ndarray, build: str, chosen: dict[str, str], tally: Tally
+) -> tuple[np.ndarray, pd.DataFrame]:
     """Checked rows of a block: bool (rows, 2 people), True for ALT, and their sites; counts go to the tally."""
     tally.read += len(block.pos)
     site, alt = _rows(block, _outside_par(block.pos, chrom, build, tally), chosen, tally)
@@ -165,8 +181,15 @@ def _rows(block: RawBlock, sites: np.ndarray, chosen: dict[str, str], tally: Tal
     return pairs[:, 0], pairs[:, 1].astype(np.int16)
 
 
-def _check_calls(alleles: np.ndarray, phased: np.ndarray, pos: np.ndarray, chrom: str, sex: np.ndarray,
-                 chosen: dict[str, str], tally: Tally) -> tuple[np.ndarray, np.ndarray]:
+def _check_calls(
+    alleles: np.ndarray,
+    phased: np.ndarray,
+    pos: np.ndarray,
+    chrom: str,
+    sex: np.ndarray,
+    chosen: dict[str, str],
+    tally: Tally,
+) -> tuple[np.ndarray, np.ndarray]:
     """Alleles (sites, people, 2) with males on X made a|a, and bool (sites,): nothing wrong with the site."""
     found = {}
     if chrom == "X":
@@ -197,8 +220,9 @@ def _check_calls(alleles: np.ndarray, phased: np.ndarray, pos: np.ndarray, chrom
     return alleles, fine
 
 
-def _males(alleles: np.ndarray, phased: np.ndarray, male: np.ndarray,
-           tally: Tally) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _males(
+    alleles: np.ndarray, phased: np.ndarray, male: np.ndarray, tally: Tally
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Males on X as a|a (copies of both arrays), and bool (sites,): some male is heterozygous there."""
     first, second = alleles[:, male, 0], alleles[:, male, 1]
     one = (first < 0) != (second < 0)
@@ -229,20 +253,33 @@ def _raise_problems(tally: Tally, chrom: str, source: str | Path) -> None:
         return
     told = {kind: tally.problems[kind] for kind in _PROBLEMS if kind in tally.problems}
     raise InputError(
-        "; ".join(f"{count} sites of chromosome {chrom} {_PROBLEMS[kind][0]}, the first at position {first}"
-                  for kind, (count, first) in told.items()),
-        where=str(source), expected="phased genotypes of everybody at every site",
-        remedy="; ".join(_PROBLEMS[kind][1] for kind in told))
+        "; ".join(
+            f"{count} sites of chromosome {chrom} {_PROBLEMS[kind][0]}, the first at position {first}"
+            for kind, (count, first) in told.items()
+        ),
+        where=str(source),
+        expected="phased genotypes of everybody at every site",
+        remedy="; ".join(_PROBLEMS[kind][1] for kind in told),
+    )
 
 
 def _report(tally: Tally, chrom: str, source: str | Path, people: int) -> dict:
     return {
-        "chromosome": chrom, "source": Path(source).name, "format": source_format(source), "people": people,
-        "sites_read": tally.read, "sites_kept": tally.kept, "snvs": tally.snvs, "indels": tally.indels,
-        "other_variants": tally.kept - tally.snvs - tally.indels, "multiallelic_sites_split": tally.split,
+        "chromosome": chrom,
+        "source": Path(source).name,
+        "format": source_format(source),
+        "people": people,
+        "sites_read": tally.read,
+        "sites_kept": tally.kept,
+        "snvs": tally.snvs,
+        "indels": tally.indels,
+        "other_variants": tally.kept - tally.snvs - tally.indels,
+        "multiallelic_sites_split": tally.split,
         "dropped": {reason: n for reason, n in sorted(tally.dropped.items()) if n},
-        "haploid_males": int(tally.haploid.sum()), "unphased_homozygous": tally.unphased_homozygous,
-        "first_site": tally.first, "last_site": tally.last,
+        "haploid_males": int(tally.haploid.sum()),
+        "unphased_homozygous": tally.unphased_homozygous,
+        "first_site": tally.first,
+        "last_site": tally.last,
     }
 
 
@@ -259,5 +296,9 @@ class _Progress:
             return
         self.told, share = now, position / self.length
         logging.getLogger("pseudocohort").info(
-            "chr%s: %d sites read, %.0f %% of the chromosome, about %.0f s left", self.chrom, read, 100 * share,
-            (now - self.start) * (1 - share) / share)
+            "chr%s: %d sites read, %.0f %% of the chromosome, about %.0f s left",
+            self.chrom,
+            read,
+            100 * share,
+            (now - self.start) * (1 - share) / share,
+        )

@@ -54,9 +54,20 @@ def check_score(item: str, dictionary: Dictionary) -> None:
         )
 
 
-def import_tables(ids: list[str], samples: str | None, sample_columns: dict, phenotypes: str, phenotype_id: str | None,
-                  dictionary: str, withdrawn: str | None, *, unmatched: str, holdout: float, seed: int,
-                  x_requested: bool) -> tuple[pd.DataFrame, pd.DataFrame, Dictionary, dict]:
+def import_tables(
+    ids: list[str],
+    samples: str | None,
+    sample_columns: dict,
+    phenotypes: str,
+    phenotype_id: str | None,
+    dictionary: str,
+    withdrawn: str | None,
+    *,
+    unmatched: str,
+    holdout: float,
+    seed: int,
+    x_requested: bool,
+) -> tuple[pd.DataFrame, pd.DataFrame, Dictionary, dict]:
     """Read sample sheet, phenotype table, dictionary and withdrawals of the people `ids` of the genotypes.
 
     Returns the people table, the phenotypes in the same order, the dictionary, and a report of counts.

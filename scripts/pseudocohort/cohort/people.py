@@ -24,11 +24,26 @@ log = logging.getLogger("pseudocohort")
 
 SHEET_COLUMNS = ("person", "sex", "family", "father", "mother", "stratum")
 PEOPLE_COLUMNS = (*SHEET_COLUMNS, "part")
-_SYNONYMS = {"person": ("person", "iid", "sample", "sample_id", "id"), "sex": ("sex", "gender"),
-             "family": ("family", "fid", "family_id"), "father": ("father", "pat"), "mother": ("mother", "mat"),
-             "stratum": ("stratum",)}
-_SEX = {"1": 1, "m": 1, "male": 1, "2": 2, "f": 2, "female": 2, "0": 0, "-9": 0, "unknown": 0,
-        **dict.fromkeys(MISSING, 0)}
+_SYNONYMS = {
+    "person": ("person", "iid", "sample", "sample_id", "id"),
+    "sex": ("sex", "gender"),
+    "family": ("family", "fid", "family_id"),
+    "father": ("father", "pat"),
+    "mother": ("mother", "mat"),
+    "stratum": ("stratum",),
+}
+_SEX = {
+    "1": 1,
+    "m": 1,
+    "male": 1,
+    "2": 2,
+    "f": 2,
+    "female": 2,
+    "0": 0,
+    "-9": 0,
+    "unknown": 0,
+    **dict.fromkeys(MISSING, 0),
+}
 
 
 def read_sample_sheet(path: str | Path, columns: dict[str, str] | None = None) -> pd.DataFrame:
@@ -48,25 +63,35 @@ def read_sample_sheet(path: str | Path, columns: dict[str, str] | None = None) -
     for ours in columns:
         if ours not in SHEET_COLUMNS:
             close = nearest(ours, SHEET_COLUMNS)
-            raise InputError(f"unknown sample sheet column {ours!r}" + (f"; did you mean {close!r}?" if close else ""),
-                             where="configuration, columns of the sample sheet", expected=", ".join(SHEET_COLUMNS))
+            raise InputError(
+                f"unknown sample sheet column {ours!r}" + (f"; did you mean {close!r}?" if close else ""),
+                where="configuration, columns of the sample sheet",
+                expected=", ".join(SHEET_COLUMNS),
+                remedy="correct input.sample_columns",
+            )
     require_columns(table, columns.values(), path, "columns of the sample sheet")
     folded = {name.casefold(): name for name in reversed(table.columns)}
-    found = {ours: columns.get(ours) or next((folded[s] for s in _SYNONYMS[ours] if s in folded), None)
-             for ours in SHEET_COLUMNS}
+    found = {
+        ours: columns.get(ours) or next((folded[s] for s in _SYNONYMS[ours] if s in folded), None)
+        for ours in SHEET_COLUMNS
+    }
     if found["person"] is None:
         require_columns(table, ["person"], path, "columns of the sample sheet")
-    sheet = pd.DataFrame({ours: table[name] if name else "" for ours, name in found.items()}, index=table.index,
-                         dtype="str")
+    sheet = pd.DataFrame(
+        {ours: table[name] if name else "" for ours, name in found.items()}, index=table.index, dtype="str"
+    )
     for name in ("family", "father", "mother", "stratum"):
         none = MISSING if name == "stratum" else (*MISSING, "0")
         sheet[name] = sheet[name].mask(sheet[name].str.lower().isin(none), "")
     _check_ids(sheet, path)
     code = sheet["sex"].str.lower().map(_SEX)
     if code.isna().any():
-        raise InputError(f"{int(code.isna().sum())} rows of {Path(path).name} have a sex that is not known",
-                         where=f"{path}, {lines(sheet, code.isna())}, column {found['sex']}",
-                         expected="1, M or male; 2, F or female; 0, NA or empty for unknown")
+        raise InputError(
+            f"{int(code.isna().sum())} rows of {Path(path).name} have a sex that is not known",
+            where=f"{path}, {lines(sheet, code.isna())}, column {found['sex']}",
+            expected="1, M or male; 2, F or female; 0, NA or empty for unknown",
+            remedy="correct the cells, or name the right column in input.sample_columns",
+        )
     sheet["sex"] = code.astype("int8")
     return sheet
 
@@ -83,9 +108,16 @@ def read_withdrawals(path: str | Path) -> set[str]:
     return set(ids[1:] if ids and ids[0].casefold() in ("person", "iid", "id", "sample") else ids)
 
 
-def make_people(genotype_people: list[str], sheet: pd.DataFrame | None, withdrawn: set[str], holdout: float, seed: int,
-                minimum: int = 50, x_requested: bool = False, unmatched: str = "error"
-                ) -> tuple[pd.DataFrame, dict]:
+def make_people(
+    genotype_people: list[str],
+    sheet: pd.DataFrame | None,
+    withdrawn: set[str],
+    holdout: float,
+    seed: int,
+    minimum: int = 50,
+    x_requested: bool = False,
+    unmatched: str = "error",
+) -> tuple[pd.DataFrame, dict]:
     """The people table, in the order of the genotypes, and a report of counts.
 
     genotype_people: ids of the genotype file.  sheet: of `read_sample_sheet`, or None (sex unknown, all unrelated).
@@ -100,14 +132,16 @@ def make_people(genotype_people: list[str], sheet: pd.DataFrame | None, withdraw
     ids = pd.Series(list(genotype_people), dtype="str")
     _check_doubles(ids, "the genotypes", "sample")
     if sheet is None:
-        sheet = pd.DataFrame({"person": ids, **dict.fromkeys(("family", "father", "mother", "stratum"), ""),
-                              "sex": np.int8(0)})
+        sheet = pd.DataFrame(
+            {"person": ids, **dict.fromkeys(("family", "father", "mother", "stratum"), ""), "sex": np.int8(0)}
+        )
     _check_doubles(sheet["person"], "the sample sheet", "row")
     _check_parents(sheet)
     unknown = withdrawn - set(ids) - set(sheet["person"])
     if unknown:
-        log.warning("%d of %d withdrawn ids are neither in the genotypes nor in the sample sheet", len(unknown),
-                    len(withdrawn))
+        log.warning(
+            "%d of %d withdrawn ids are neither in the genotypes nor in the sample sheet", len(unknown), len(withdrawn)
+        )
     only = match_people(ids, sheet["person"], withdrawn, "sample sheet", unmatched)
     people = pd.DataFrame({"person": ids[~ids.isin(withdrawn) & ids.isin(sheet["person"])].to_numpy()})
     people = people.merge(sheet.assign(family=families(sheet)), on="person", how="left")
@@ -122,8 +156,9 @@ def make_people(genotype_people: list[str], sheet: pd.DataFrame | None, withdraw
     return people[list(PEOPLE_COLUMNS)].astype({"part": "str"}), report
 
 
-def match_people(cohort: pd.Series, other: pd.Series, withdrawn: set[str], name: str, unmatched: str,
-                 cohort_name: str = "genotypes") -> dict[str, int]:
+def match_people(
+    cohort: pd.Series, other: pd.Series, withdrawn: set[str], name: str, unmatched: str, cohort_name: str = "genotypes"
+) -> dict[str, int]:
     """Counts of people who are only in the cohort or only in another table; InputError if not `drop`.
 
     cohort: ids, placed by their order from 1.  other: ids, whose index holds lines.
@@ -143,9 +178,14 @@ def match_people(cohort: pd.Series, other: pd.Series, withdrawn: set[str], name:
         places.append(f"{name}, " + enumerate_lines(other.index[right]))
     if problems:
         whole = left.all() or right.all()
-        raise InputError("; ".join(problems), where="; ".join(places), expected="the same people in both",
-                         remedy="name the column that holds the ids used in the genotypes" if whole else
-                         "correct the tables, or set unmatched: drop in the configuration")
+        raise InputError(
+            "; ".join(problems),
+            where="; ".join(places),
+            expected="the same people in both",
+            remedy="name the column that holds the ids used in the genotypes"
+            if whole
+            else "correct the tables, or set unmatched: drop in the configuration",
+        )
     return counts
 
 
@@ -202,10 +242,13 @@ def holdout_parts(people: pd.DataFrame, holdout: float, seed: int) -> np.ndarray
             part |= dict.fromkeys((family for family, _ in members), half)
             total[half] += sum(n for _, n in members)
     if not all(total.values()):
-        raise InputError(f"no holdout of {holdout:.0%} can be drawn by family: {len(unit)} families, the largest with "
-                         f"{size.max()} of {len(people)} people", where="sample sheet and configuration (holdout)",
-                         expected="families small enough for two halves of the holdout",
-                         remedy="correct the family column, or raise the holdout")
+        raise InputError(
+            f"no holdout of {holdout:.0%} can be drawn by family: {len(unit)} families, the largest with "
+            f"{size.max()} of {len(people)} people",
+            where="sample sheet and configuration (holdout)",
+            expected="families small enough for two halves of the holdout",
+            remedy="correct the family column, or raise the holdout",
+        )
     return people["family"].map(part).fillna("train").to_numpy(dtype=object)
 
 
@@ -226,8 +269,12 @@ def _fam_delimiter(path: str | Path) -> str:
 def _check_ids(sheet: pd.DataFrame, path: str | Path) -> None:
     empty = sheet["person"].str.lower().isin(MISSING)
     if empty.any():
-        raise InputError(f"{int(empty.sum())} rows of {Path(path).name} have no person id",
-                         where=f"{path}, {lines(sheet, empty)}", expected="an id in every row")
+        raise InputError(
+            f"{int(empty.sum())} rows of {Path(path).name} have no person id",
+            where=f"{path}, {lines(sheet, empty)}",
+            expected="an id in every row",
+            remedy="fill in the ids or delete the rows",
+        )
     _check_doubles(sheet["person"], path, "line")
 
 
@@ -236,24 +283,36 @@ def _check_doubles(ids: pd.Series, where: str | Path, unit: str) -> None:
     doubled = ids.duplicated().to_numpy()
     if doubled.any():
         place = ids.index.to_numpy()[doubled] if unit == "line" else np.flatnonzero(doubled) + 1
-        raise InputError(f"{int(doubled.sum())} person ids stand more than once", where=f"{where}, "
-                         + enumerate_lines(place, unit), expected="every person once")
+        raise InputError(
+            f"{int(doubled.sum())} person ids stand more than once",
+            where=f"{where}, " + enumerate_lines(place, unit),
+            expected="every person once",
+            remedy="remove the rows that are not wanted",
+        )
 
 
 def _check_parents(sheet: pd.DataFrame) -> None:
     """InputError where parents cannot be: oneself, one's descendant, of the wrong sex, father and mother alike."""
+
     def fail(rows, what: str, expected: str):
         if rows.any():
-            raise InputError(f"{int(rows.sum())} people have {what}", where=f"sample sheet, {lines(sheet, rows)}",
-                             expected=expected, remedy="correct the columns father and mother")
+            raise InputError(
+                f"{int(rows.sum())} people have {what}",
+                where=f"sample sheet, {lines(sheet, rows)}",
+                expected=expected,
+                remedy="correct the columns father and mother",
+            )
 
     for parent, wrong in (("father", 2), ("mother", 1)):
         fail((sheet[parent] == sheet["person"]).to_numpy(), f"themselves as {parent}", "another person, or empty")
         others = sheet.loc[sheet["sex"] == wrong, "person"]
         word = {1: "male", 2: "female"}[wrong]
         fail(sheet[parent].isin(others).to_numpy(), f"a {parent} whose sex is {word}", f"a {parent} of the other sex")
-    fail(((sheet["father"] == sheet["mother"]) & (sheet["father"] != "")).to_numpy(), "one person as father and mother",
-         "two people")
+    fail(
+        ((sheet["father"] == sheet["mother"]) & (sheet["father"] != "")).to_numpy(),
+        "one person as father and mother",
+        "two people",
+    )
     place = pd.Series(np.arange(len(sheet)), index=sheet["person"].to_numpy(dtype=object))
     child, older = [], []
     for parent in ("father", "mother"):
@@ -268,13 +327,20 @@ def _check_parents(sheet: pd.DataFrame) -> None:
 
 def _check_people(people: pd.DataFrame, minimum: int, x_requested: bool) -> None:
     if len(people) < minimum:
-        raise InputError(f"the cohort has {len(people)} people", where="genotypes, after withdrawals and matching",
-                         expected=f"at least {minimum}", remedy="use a larger cohort: nobody can hide in so few")
+        raise InputError(
+            f"the cohort has {len(people)} people",
+            where="genotypes, after withdrawals and matching",
+            expected=f"at least {minimum}",
+            remedy="use a larger cohort: nobody can hide in so few",
+        )
     unknown = int((people["sex"] == 0).sum())
     if x_requested and unknown:
-        raise InputError(f"the sex of {unknown} of {len(people)} people is unknown and chromosome X is requested",
-                         where="sample sheet, column sex", expected="1 or 2 for everyone",
-                         remedy="complete the sex, or leave X out of the chromosomes")
+        raise InputError(
+            f"the sex of {unknown} of {len(people)} people is unknown and chromosome X is requested",
+            where="sample sheet, column sex",
+            expected="1 or 2 for everyone",
+            remedy="complete the sex, or leave X out of the chromosomes",
+        )
 
 
 def _numbered(people: pd.DataFrame) -> pd.Series:
@@ -286,10 +352,15 @@ def _numbered(people: pd.DataFrame) -> pd.Series:
 def _report(people: pd.DataFrame, only: dict, links: pd.DataFrame, withdrawn: set[str], unknown: set[str]) -> dict:
     sizes = people["family"].value_counts()
     return {
-        "people": len(people), "withdrawn": len(withdrawn) - len(unknown), "withdrawn_unknown": len(unknown),
-        "only_in_genotypes": only["only_in_cohort"], "only_in_sample_sheet": only["only_in_table"],
+        "people": len(people),
+        "withdrawn": len(withdrawn) - len(unknown),
+        "withdrawn_unknown": len(unknown),
+        "only_in_genotypes": only["only_in_cohort"],
+        "only_in_sample_sheet": only["only_in_table"],
         "sex": {word: int((people["sex"] == code).sum()) for code, word in enumerate(("unknown", "male", "female"))},
-        "families": len(sizes), "families_of_two_or_more": int((sizes > 1).sum()), "largest_family": int(sizes.max()),
+        "families": len(sizes),
+        "families_of_two_or_more": int((sizes > 1).sum()),
+        "largest_family": int(sizes.max()),
         "parents_outside_the_cohort": int((links.to_numpy() & (people[["father", "mother"]] == "").to_numpy()).sum()),
         "strata": {str(k): int(v) for k, v in people["stratum"].value_counts().sort_index().items()},
         "parts": {part: int((people["part"] == part).sum()) for part in ("train", "A", "B")},

@@ -24,9 +24,14 @@ class _Source(NamedTuple):
     table: pd.DataFrame
 
 
-def import_phenotypes(path: str | Path, dictionary: Dictionary, people: pd.DataFrame, id_column: str | None = None,
-                      unmatched: str = "error", withdrawn: set[str] | frozenset[str] = frozenset()
-                      ) -> tuple[pd.DataFrame, dict]:
+def import_phenotypes(
+    path: str | Path,
+    dictionary: Dictionary,
+    people: pd.DataFrame,
+    id_column: str | None = None,
+    unmatched: str = "error",
+    withdrawn: set[str] | frozenset[str] = frozenset(),
+) -> tuple[pd.DataFrame, dict]:
     """Values of all items for all people, and a report of counts.
 
     path: CSV, TSV or Parquet.  people: the people table (person, sex), whose order the result has.
@@ -53,8 +58,12 @@ def import_phenotypes(path: str | Path, dictionary: Dictionary, people: pd.DataF
     removed = _remove_not_asked(frame, dictionary, people["sex"].to_numpy(), path)
     for item in wanted:
         if frame[item.name].notna().sum() == 0:
-            raise InputError(f"item {item.name} has no value", where=f"{path}, column {item.name}",
-                             expected="a value for some people of the cohort", remedy="set its role to ignore")
+            raise InputError(
+                f"item {item.name} has no value",
+                where=f"{path}, column {item.name}",
+                expected="a value for some people of the cohort",
+                remedy="set its role to ignore",
+            )
     frame.insert(0, "person", people["person"].to_numpy())
     if frame["person"].isin(withdrawn).any():
         raise ValueError("the people table holds withdrawn people")
@@ -75,21 +84,34 @@ def _id_column(table: pd.DataFrame, id_column: str | None, path: Path) -> str:
     return next((folded[name] for name in _ID_COLUMNS if name in folded), table.columns[0])
 
 
-def _rows_of(table: pd.DataFrame, column: str, people: pd.DataFrame, unmatched: str, withdrawn: set[str], path: Path
-             ) -> tuple[pd.DataFrame, dict]:
+def _rows_of(
+    table: pd.DataFrame, column: str, people: pd.DataFrame, unmatched: str, withdrawn: set[str], path: Path
+) -> tuple[pd.DataFrame, dict]:
     """Rows of the people of the cohort, and counts of the others."""
     ids = table[column]
     doubled, empty = ids.duplicated().to_numpy(), blank(ids)
     if empty.any():
-        raise InputError(f"{int(empty.sum())} rows have no person id",
-                         where=f"{path}, {lines(table, empty)}, column {column}", expected="an id in every row")
+        raise InputError(
+            f"{int(empty.sum())} rows have no person id",
+            where=f"{path}, {lines(table, empty)}, column {column}",
+            expected="an id in every row",
+            remedy="fill in the ids or delete the rows",
+        )
     if doubled.any():
-        raise InputError(f"{int(doubled.sum())} person ids stand more than once",
-                         where=f"{path}, {lines(table, doubled)}, column {column}", expected="one row a person")
+        raise InputError(
+            f"{int(doubled.sum())} person ids stand more than once",
+            where=f"{path}, {lines(table, doubled)}, column {column}",
+            expected="one row a person",
+            remedy="keep one row a person, for instance the latest visit",
+        )
     only = match_people(people["person"], ids, withdrawn, "phenotype table", unmatched, "cohort")
     gone = ids.isin(withdrawn).to_numpy()
-    report = {"rows": len(table), "rows_of_withdrawn": int(gone.sum()),
-              "rows_outside_the_cohort": only["only_in_table"], "people_without_row": only["only_in_cohort"]}
+    report = {
+        "rows": len(table),
+        "rows_of_withdrawn": int(gone.sum()),
+        "rows_outside_the_cohort": only["only_in_table"],
+        "people_without_row": only["only_in_cohort"],
+    }
     return table[ids.isin(people["person"]).to_numpy() & ~gone], report
 
 
@@ -97,10 +119,13 @@ def _check_columns(table: pd.DataFrame, dictionary: Dictionary, path: Path) -> N
     for name in (*([dictionary.age.name] if dictionary.age else []), *dictionary.names):
         if name not in table.columns:
             close = nearest(name, table.columns)
-            raise InputError(f"dictionary item {name} is not in the phenotype table"
-                             + (f"; the nearest column is {close!r}" if close else ""), where=path,
-                             expected="a column for every item",
-                             remedy="correct the name, or set the item's role to ignore")
+            raise InputError(
+                f"dictionary item {name} is not in the phenotype table"
+                + (f"; the nearest column is {close!r}" if close else ""),
+                where=path,
+                expected="a column for every item",
+                remedy="correct the name, or set the item's role to ignore",
+            )
 
 
 def _values(item: Item, source: _Source) -> pd.Series:
@@ -121,18 +146,40 @@ def _numeric(item: Item, cells: pd.Series, source: _Source) -> pd.Series:
     if limit is None:
         _refuse(below, item, "cells below a limit (<)", expected, source, "give the item a detection_limit")
     else:
-        _refuse(below & (values > limit).to_numpy(), item, "cells below a limit (<) above the detection_limit",
-                f"< {limit:g}", source, "raise the detection_limit to the largest limit of the table")
+        _refuse(
+            below & (values > limit).to_numpy(),
+            item,
+            "cells below a limit (<) above the detection_limit",
+            f"< {limit:g}",
+            source,
+            "raise the detection_limit to the largest limit of the table",
+        )
     plain = known & ~below
     if item.minimum is not None:
-        _refuse(plain & (values < item.minimum).to_numpy(), item, "values below the minimum",
-                f"at least {item.minimum:g}", source)
+        _refuse(
+            plain & (values < item.minimum).to_numpy(),
+            item,
+            "values below the minimum",
+            f"at least {item.minimum:g}",
+            source,
+        )
     if item.maximum is not None:
-        _refuse(plain & (values > item.maximum).to_numpy(), item, "values above the maximum",
-                f"at most {item.maximum:g}", source)
+        _refuse(
+            plain & (values > item.maximum).to_numpy(),
+            item,
+            "values above the maximum",
+            f"at most {item.maximum:g}",
+            source,
+        )
     if item.type == "count":
-        _refuse(plain & ((values < 0) | (values % 1 != 0)).to_numpy(), item, "values that are no counts",
-                "whole numbers from 0", source, "correct the cells, or set the type to continuous")
+        _refuse(
+            plain & ((values < 0) | (values % 1 != 0)).to_numpy(),
+            item,
+            "values that are no counts",
+            "whole numbers from 0",
+            source,
+            "correct the cells, or set the type to continuous",
+        )
     return values if limit is None else values.mask(pd.Series(below, cells.index) | (values < limit), limit)
 
 
@@ -140,17 +187,32 @@ def _coded(item: Item, cells: pd.Series, source: _Source) -> pd.Series:
     """Category codes as str with NaN. A declared code that reads like missing, such as NA, is a code."""
     codes = canonical(cells)
     member = codes.isin(item.categories).to_numpy(dtype=bool)
-    _refuse(~member & ~blank(cells), item, "values outside its categories", ", ".join(item.categories), source,
-            "correct the cells, or add the category to the dictionary")
+    _refuse(
+        ~member & ~blank(cells),
+        item,
+        "values outside its categories",
+        ", ".join(item.categories),
+        source,
+        "correct the cells, or add the category to the dictionary",
+    )
     return codes.where(member)
 
 
-def _refuse(wrong: np.ndarray, item: Item, what: str, expected: str, source: _Source,
-            remedy: str = "correct the cells or the dictionary") -> None:
+def _refuse(
+    wrong: np.ndarray,
+    item: Item,
+    what: str,
+    expected: str,
+    source: _Source,
+    remedy: str = "correct the cells or the dictionary",
+) -> None:
     if wrong.any():
-        raise InputError(f"item {item.name}: {int(wrong.sum())} {what}",
-                         where=f"{source.path}, {lines(source.table, wrong)}, column {item.name}", expected=expected,
-                         remedy=remedy)
+        raise InputError(
+            f"item {item.name}: {int(wrong.sum())} {what}",
+            where=f"{source.path}, {lines(source.table, wrong)}, column {item.name}",
+            expected=expected,
+            remedy=remedy,
+        )
 
 
 def _aligned(values: pd.Series, own: np.ndarray, item: Item) -> pd.Series:
@@ -168,8 +230,12 @@ def _remove_not_asked(frame: pd.DataFrame, dictionary: Dictionary, sex: np.ndarr
     for i, name in enumerate(dictionary.names):
         if name in counts:
             frame[name] = frame[name].mask(wrong[:, i])
-            log.warning("%s: item %s has %d values where its asked_if says not asked; they are taken as missing",
-                        path.name, name, counts[name])
+            log.warning(
+                "%s: item %s has %d values where its asked_if says not asked; they are taken as missing",
+                path.name,
+                name,
+                counts[name],
+            )
     return counts
 
 
@@ -180,7 +246,11 @@ def _item_report(frame: pd.DataFrame, wanted: list[Item], removed: dict[str, int
         log.warning("items with one value only: %s", ", ".join(constant))
     return {
         "missing": {item.name: int(frame[item.name].isna().sum()) for item in wanted},
-        "at_detection_limit": {item.name: int((frame[item.name] == item.detection_limit).sum())
-                               for item in wanted if item.detection_limit is not None},
-        "removed_not_asked": removed, "constant": constant,
+        "at_detection_limit": {
+            item.name: int((frame[item.name] == item.detection_limit).sum())
+            for item in wanted
+            if item.detection_limit is not None
+        },
+        "removed_not_asked": removed,
+        "constant": constant,
     }

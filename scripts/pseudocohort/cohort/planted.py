@@ -55,9 +55,11 @@ def assign_rows(table: pd.DataFrame, sex_item: str, sex: np.ndarray, seed: int) 
         people, pool = np.flatnonzero(sex == code), np.flatnonzero(codes == code)
         if len(people) > len(pool):
             raise InputError(
-                f"{len(people)} people of one sex, but only {len(pool)} rows of it", where="config key planted.table",
+                f"{len(people)} people of one sex, but only {len(pool)} rows of it",
+                where="config key planted.table",
                 expected="a table with at least as many rows of each sex as there are people",
-                remedy="give a larger table")
+                remedy="give a larger table",
+            )
         rows[people] = random.permutation(pool)[: len(people)]
     rest = np.flatnonzero(rows < 0)
     rows[rest] = random.permutation(np.setdiff1d(np.arange(len(table)), rows))[: len(rest)]
@@ -82,8 +84,11 @@ def choose_effects(common: CommonSites, sites: int, seed: int, item: str) -> tup
     """
     random = counter.generator(seed, "planted effects", item)
     if sites > len(common.sites):
-        raise InputError(f"{sites} causal sites wanted, {len(common.sites)} common sites found",
-                         where=f"config key planted.effects.{item}.sites", remedy="ask for fewer")
+        raise InputError(
+            f"{sites} causal sites wanted, {len(common.sites)} common sites found",
+            where=f"config key planted.effects.{item}.sites",
+            remedy="ask for fewer",
+        )
     rows = np.sort(random.choice(len(common.sites), sites, replace=False))
     weight = random.standard_normal(sites) / common.dosage[rows].std(axis=1)
     return rows, weight[:, None] * np.arange(3)

@@ -38,7 +38,12 @@ def read_table(path: str | Path, *, names: list[str] | None = None, delimiter: s
         return _checked(_read_parquet(path), path)
     text = read_text(path)
     if not text.strip():
-        raise InputError(f"{path.name} is empty", where=path, expected="a header line and rows")
+        raise InputError(
+            f"{path.name} is empty",
+            where=path,
+            expected="a header line and rows",
+            remedy="give the file with its content; was the copy complete?",
+        )
     delimiter = delimiter or _delimiter(text[: text.find("\n")] if "\n" in text else text, path)
     rows = _rows(text, delimiter, path)
     header = names or [cell.lstrip("#") if i == 0 else cell for i, cell in enumerate(next(rows)[1])]
@@ -57,8 +62,9 @@ def read_text(path: str | Path) -> str:
         try:
             data = gzip.decompress(data)
         except (EOFError, OSError, zlib.error):
-            raise InputError(f"{path.name} is a truncated or damaged gzip file", where=path,
-                             remedy="copy it again") from None
+            raise InputError(
+                f"{path.name} is a truncated or damaged gzip file", where=path, remedy="copy it again"
+            ) from None
     wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")
     try:
         text = data.decode("utf-8-sig")
@@ -67,9 +73,14 @@ def read_text(path: str | Path) -> str:
         bad = error.start
     if bad >= 0:
         line = data.count(b"\n", 0, bad) + 1
-        raise InputError(f"{path.name} is not UTF-8 text", where=f"{path}, line {line}", expected="text in UTF-8",
-                         remedy="save it as UTF-8, for example: iconv -f " + ("UTF-16" if wide else "CP932")
-                         + f" -t UTF-8 {path.name}")
+        raise InputError(
+            f"{path.name} is not UTF-8 text",
+            where=f"{path}, line {line}",
+            expected="text in UTF-8",
+            remedy="save it as UTF-8, for example: iconv -f "
+            + ("UTF-16" if wide else "CP932")
+            + f" -t UTF-8 {path.name}",
+        )
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -126,8 +137,10 @@ def require_columns(table: pd.DataFrame, wanted: Iterable[str], path: str | Path
             close = nearest(name, table.columns)
             raise InputError(
                 f"{Path(path).name} has no column {name!r}" + (f"; the nearest is {close!r}" if close else ""),
-                where=path, expected=f"a header line with the column {name}",
-                remedy="correct the header" + (f" or the configuration ({key})" if key else ""))
+                where=path,
+                expected=f"a header line with the column {name}",
+                remedy="correct the header" + (f" or the configuration ({key})" if key else ""),
+            )
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
@@ -136,8 +149,11 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     try:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as error:  # pyarrow's errors derive from these
-        raise InputError(f"{path.name} cannot be read as Parquet ({type(error).__name__})", where=path,
-                         remedy="write it again, or give the table as CSV or TSV") from None
+        raise InputError(
+            f"{path.name} cannot be read as Parquet ({type(error).__name__})",
+            where=path,
+            remedy="write it again, or give the table as CSV or TSV",
+        ) from None
     if any(name is not None for name in table.index.names):
         table = table.reset_index()
     table.index = pd.RangeIndex(1, len(table) + 1, name="line")
@@ -171,8 +187,12 @@ def _rows(text: str, delimiter: str, path: Path):
                 yield start, cells
             start = reader.line_num + 1
     except csv.Error:
-        raise InputError(f"{path.name} has a quotation mark that does not fit", where=f"{path}, line {start}",
-                         expected='quoted cells closed by ", and "" for a mark inside them') from None
+        raise InputError(
+            f"{path.name} has a quotation mark that does not fit",
+            where=f"{path}, line {start}",
+            expected='quoted cells closed by ", and "" for a mark inside them',
+            remedy="remove the quotation mark, or double it inside a quoted cell",
+        ) from None
 
 
 def _frame(rows, header: list[str], path: Path) -> pd.DataFrame:
@@ -195,9 +215,12 @@ def _frame(rows, header: list[str], path: Path) -> pd.DataFrame:
             flush()
             place, cells = [], []
     if wrong:
-        raise InputError(f"{len(wrong)} rows of {path.name} do not have as many cells as the header",
-                         where=f"{path}, {enumerate_lines(wrong)}", expected=f"{width} cells a row",
-                         remedy="look for a delimiter inside a cell that is not quoted, or a broken line")
+        raise InputError(
+            f"{len(wrong)} rows of {path.name} do not have as many cells as the header",
+            where=f"{path}, {enumerate_lines(wrong)}",
+            expected=f"{width} cells a row",
+            remedy="look for a delimiter inside a cell that is not quoted, or a broken line",
+        )
     flush()
     return pd.concat(parts).set_axis(header, axis=1) if len(parts) > 1 else parts[0].set_axis(header, axis=1)
 
@@ -205,12 +228,19 @@ def _frame(rows, header: list[str], path: Path) -> pd.DataFrame:
 def _checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     unnamed = [i + 1 for i, name in enumerate(table.columns) if not name]
     if unnamed:
-        raise InputError(f"{path.name} has a column without a name",
-                         where=f"{path}, {enumerate_lines(unnamed, 'column')}", expected="a header line that names all",
-                         remedy="name it, or write the table without row names")
+        raise InputError(
+            f"{path.name} has a column without a name",
+            where=f"{path}, {enumerate_lines(unnamed, 'column')}",
+            expected="a header line that names all",
+            remedy="name it, or write the table without row names",
+        )
     twice = table.columns[table.columns.duplicated()]
     if len(twice):
         at = [i + 1 for i, name in enumerate(table.columns) if name == twice[0]]
-        raise InputError(f"{path.name} has a column name more than once",
-                         where=f"{path}, {enumerate_lines(at, 'column')}", expected="every column once")
+        raise InputError(
+            f"{path.name} has a column name more than once",
+            where=f"{path}, {enumerate_lines(at, 'column')}",
+            expected="every column once",
+            remedy="rename or delete the columns that stand twice",
+        )
     return table

@@ -40,7 +40,12 @@ def source_format(path: str | Path) -> str:
     for format_, suffixes in {"VCF": (".vcf", ".vcf.gz", ".vcf.bgz"), "BCF": (".bcf",), "PGEN": (".pgen",)}.items():
         if name.endswith(suffixes):
             return format_
-    raise InputError("unknown kind of genotype file", where=str(path), expected=".vcf.gz, .vcf, .bcf or .pgen")
+    raise InputError(
+        "unknown kind of genotype file",
+        where=str(path),
+        expected=".vcf.gz, .vcf, .bcf or .pgen",
+        remedy="convert the file with bcftools or plink2",
+    )
 
 
 def genotype_people(source: str | Path) -> list[str]:
@@ -52,8 +57,12 @@ def genotype_people(source: str | Path) -> list[str]:
         people = read_header(source).samples
     repeated = len(people) - len(set(people))
     if repeated:
-        raise InputError(f"{repeated} of {len(people)} sample ids are there more than once", where=str(source),
-                         expected="each person once", remedy="rename or remove the repeated samples")
+        raise InputError(
+            f"{repeated} of {len(people)} sample ids are there more than once",
+            where=str(source),
+            expected="each person once",
+            remedy="rename or remove the repeated samples",
+        )
     return people
 
 
@@ -76,8 +85,12 @@ def check_source(path: str | Path, chrom: str, build: str) -> None:
     length = next((size for name, size in header.contigs.items() if plain_name(name) == chrom), None)
     others = [b.name for b in read_builds().values() if b.length.get(chrom) == length]
     if length is not None and others and get_build(build).name not in others:
-        raise InputError(f"the header gives chromosome {chrom} the length it has in {others[0]}, not in {build}: do "
-                         "the builds disagree?", where=str(path), remedy="set `build` to the build of the file")
+        raise InputError(
+            f"the header gives chromosome {chrom} the length it has in {others[0]}, not in {build}: do "
+            "the builds disagree?",
+            where=str(path),
+            remedy="set `build` to the build of the file",
+        )
 
 
 def read_blocks(path: str | Path, chrom: str, people: list[str], build: str, block_sites: int) -> Iterator[RawBlock]:
@@ -91,8 +104,11 @@ def read_blocks(path: str | Path, chrom: str, people: list[str], build: str, blo
     known = {person: i for i, person in enumerate(genotype_people(path))}
     absent = sum(person not in known for person in people)
     if absent:
-        raise InputError(f"{absent} of {len(people)} people are not in the genotype file", where=str(path),
-                         remedy="set `unmatched: drop` to leave them out, or correct the ids")
+        raise InputError(
+            f"{absent} of {len(people)} people are not in the genotype file",
+            where=str(path),
+            remedy="set `unmatched: drop` to leave them out, or correct the ids",
+        )
     chrom, last = plain_name(chrom), 0
     length = chromosome_length(build, chrom)
     read = _pgen_blocks if source_format(path) == "PGEN" else _vcf_blocks
@@ -100,8 +116,11 @@ def read_blocks(path: str | Path, chrom: str, people: list[str], build: str, blo
         before = np.concatenate([[last], block.pos[:-1]])
         if (block.pos < before).any():
             i = int(np.flatnonzero(block.pos < before)[0])
-            raise InputError(f"positions of chromosome {chrom} are not sorted: {block.pos[i]} comes after {before[i]}",
-                             where=str(path), remedy="sort the file: bcftools sort")
+            raise InputError(
+                f"positions of chromosome {chrom} are not sorted: {block.pos[i]} comes after {before[i]}",
+                where=str(path),
+                remedy="sort the file: bcftools sort",
+            )
         outside = np.flatnonzero((block.pos < 1) | (block.pos > length))
         if outside.size:
             raise disagreement(build, chrom, int(block.pos[outside[0]]), str(path))
@@ -115,16 +134,22 @@ def _check_exists(source: str | Path) -> None:
     for part in map(source.with_suffix, suffixes):
         if not part.is_file():
             packed = part.with_name(part.name + ".zst").is_file()
-            raise InputError("the file does not exist", where=str(part), remedy="unpack it: zstd -d" if packed else
-                             "correct input.genotypes")
+            raise InputError(
+                "the file does not exist",
+                where=str(part),
+                remedy="unpack it: zstd -d" if packed else "correct input.genotypes",
+            )
         if part.stat().st_size == 0:
             raise InputError("the file is empty", where=str(part), remedy=_AGAIN)
 
 
 def _no_chromosome(chrom: str, present: list[str], path: str | Path) -> InputError:
-    return InputError(f"chromosome {chrom} is not in the file", where=str(path),
-                      expected=f"one of those in the file: {', '.join(present)}",
-                      remedy="correct `chromosomes` or input.genotypes")
+    return InputError(
+        f"chromosome {chrom} is not in the file",
+        where=str(path),
+        expected=f"one of those in the file: {', '.join(present)}",
+        remedy="correct `chromosomes` or input.genotypes",
+    )
 
 
 def _vcf_blocks(path: Path, chrom: str, order: np.ndarray, block_sites: int) -> Iterator[RawBlock]:
@@ -150,7 +175,7 @@ def _vcf_blocks(path: Path, chrom: str, order: np.ndarray, block_sites: int) -> 
             yield RawBlock(np.array(pos, dtype=np.int64), ref, alt, alleles, phased)
             pos, ref, alt = [], [], []
     if pos:
-        yield RawBlock(np.array(pos, dtype=np.int64), ref, alt, alleles[:len(pos)], phased[:len(pos)])
+        yield RawBlock(np.array(pos, dtype=np.int64), ref, alt, alleles[: len(pos)], phased[: len(pos)])
 
 
 def _open_vcf(path: Path) -> cyvcf2.VCF:
@@ -177,8 +202,12 @@ def _records(reader: cyvcf2.VCF, path: Path, chrom: str, header: Header) -> Iter
         except StopIteration:
             break
         except Exception as error:
-            raise InputError(f"the file cannot be read beyond position {position} of {(list(found) or ['none'])[-1]}: "
-                             "truncated or corrupt", where=str(path), remedy=_AGAIN) from error
+            raise InputError(
+                f"the file cannot be read beyond position {position} of {(list(found) or ['none'])[-1]}: "
+                "truncated or corrupt",
+                where=str(path),
+                remedy=_AGAIN,
+            ) from error
         found[record.CHROM] = None
         position = record.POS
         if plain_name(record.CHROM) == chrom:
@@ -194,9 +223,12 @@ def _indexed(reader: cyvcf2.VCF, path: Path, contig: str, announced: int) -> Ite
         read += 1
         yield record
     if read != announced:
-        raise InputError(f"the index announces {announced} records of {contig}, {read} could be read: the file is "
-                         "truncated or corrupt, or the index is of another file", where=str(path),
-                         remedy="make the index again (bcftools index -f FILE); if that fails copy the file again")
+        raise InputError(
+            f"the index announces {announced} records of {contig}, {read} could be read: the file is "
+            "truncated or corrupt, or the index is of another file",
+            where=str(path),
+            remedy="make the index again (bcftools index -f FILE); if that fails copy the file again",
+        )
 
 
 def _call(record: cyvcf2.Variant, path: Path) -> np.ndarray:
@@ -204,10 +236,19 @@ def _call(record: cyvcf2.Variant, path: Path) -> np.ndarray:
     try:
         call = record.genotype.array()
     except Exception as error:
-        raise InputError(f"the record at {record.CHROM}:{record.POS} has no genotypes (GT)", where=str(path)) from error
+        raise InputError(
+            f"the record at {record.CHROM}:{record.POS} has no genotypes (GT)",
+            where=str(path),
+            expected="a GT field in every record",
+            remedy="remove the record, for instance with bcftools view -i 'GT!=\"\"'",
+        ) from error
     if call.shape[1] > 3:
-        raise InputError(f"the record at {record.CHROM}:{record.POS} has genotypes of more than two alleles",
-                         where=str(path), expected="haploid or diploid genotypes")
+        raise InputError(
+            f"the record at {record.CHROM}:{record.POS} has genotypes of more than two alleles",
+            where=str(path),
+            expected="haploid or diploid genotypes",
+            remedy="split it, for instance with bcftools norm, or remove the record",
+        )
     return call
 
 
@@ -236,8 +277,16 @@ def _pgen_sites(path: str | Path, chrom: str) -> _PgenSites:
     if not line.startswith(b"#CHROM\t"):
         raise InputError("the .pvar has no header line #CHROM", where=str(pvar), remedy="write it with plink2")
     kept, alleles, total, found = [], [], 0, {}
-    for chunk in pd.read_csv(pvar, sep="\t", skiprows=skip, usecols=["#CHROM", "POS", "REF", "ALT"], dtype=str,
-                             keep_default_na=False, quoting=csv.QUOTE_NONE, chunksize=1_000_000):
+    for chunk in pd.read_csv(
+        pvar,
+        sep="\t",
+        skiprows=skip,
+        usecols=["#CHROM", "POS", "REF", "ALT"],
+        dtype=str,
+        keep_default_na=False,
+        quoting=csv.QUOTE_NONE,
+        chunksize=1_000_000,
+    ):
         names = {name: plain_name(name) for name in chunk["#CHROM"].unique()}
         found |= names
         alleles.append(chunk["ALT"].str.count(",").to_numpy(dtype=np.uint8, na_value=0))
@@ -250,18 +299,28 @@ def _pgen_sites(path: str | Path, chrom: str) -> _PgenSites:
     offsets = np.concatenate([[0], np.cumsum(extra.astype(np.uintp) + np.uintp(2))]).astype(np.uintp)
     alt = [() if text == "." else tuple(text.upper().split(",")) for text in table["ALT"]]
     pos = pd.to_numeric(table["POS"], errors="coerce").fillna(-1).to_numpy(dtype=np.int64)
-    return _PgenSites(table["row"].to_numpy(dtype=np.uint32), pos, table["REF"].str.upper().tolist(), alt, total,
-                      offsets if extra.any() else None)
+    return _PgenSites(
+        table["row"].to_numpy(dtype=np.uint32),
+        pos,
+        table["REF"].str.upper().tolist(),
+        alt,
+        total,
+        offsets if extra.any() else None,
+    )
 
 
-def _open_pgen(path: str | Path, people: int, sites: _PgenSites,
-               wanted: np.ndarray | None = None) -> pgenlib.PgenReader:
+def _open_pgen(
+    path: str | Path, people: int, sites: _PgenSites, wanted: np.ndarray | None = None
+) -> pgenlib.PgenReader:
     try:
         return pgenlib.PgenReader(str(path).encode(), people, sites.total, wanted, sites.offsets)
     except (RuntimeError, ValueError, OSError) as error:
-        raise InputError("the .pgen cannot be opened with its .pvar and .psam: truncated, or not made together",
-                         where=str(path), expected=f"{sites.total} sites of {people} people",
-                         remedy="check the three files: plink2 --pfile PREFIX --validate") from error
+        raise InputError(
+            "the .pgen cannot be opened with its .pvar and .psam: truncated, or not made together",
+            where=str(path),
+            expected=f"{sites.total} sites of {people} people",
+            remedy="check the three files: plink2 --pfile PREFIX --validate",
+        ) from error
 
 
 def _pgen_blocks(path: Path, chrom: str, order: np.ndarray, block_sites: int) -> Iterator[RawBlock]:
@@ -277,9 +336,13 @@ def _pgen_blocks(path: Path, chrom: str, order: np.ndarray, block_sites: int) ->
             try:
                 reader.read_alleles_and_phasepresent_list(rows, alleles, phased)
             except RuntimeError as error:
-                raise InputError("the .pgen cannot be read to its end: truncated or corrupt", where=str(path),
-                                 remedy="check it: plink2 --pfile PREFIX --validate") from error
+                raise InputError(
+                    "the .pgen cannot be read to its end: truncated or corrupt",
+                    where=str(path),
+                    remedy="check it: plink2 --pfile PREFIX --validate",
+                ) from error
             calls = np.maximum(alleles, MISSING).astype(np.int16).reshape(len(rows), len(wanted), 2)[:, columns]
             harmless = calls[:, :, 0] == calls[:, :, 1]  # .pgen tells phase of heterozygous calls alone
-            yield RawBlock(sites.pos[part], sites.ref[part], sites.alt[part], calls,
-                           phased.astype(bool)[:, columns] | harmless)
+            yield RawBlock(
+                sites.pos[part], sites.ref[part], sites.alt[part], calls, phased.astype(bool)[:, columns] | harmless
+            )

@@ -50,16 +50,33 @@ def read_header(path: str | Path) -> Header:
                 while lines[-1].startswith("##"):
                     lines.append(file.readline().decode())
             else:
-                raise InputError("this is no VCF or BCF", where=str(path), expected="a first line ##fileformat=VCF...")
+                raise InputError(
+                    "this is no VCF or BCF",
+                    where=str(path),
+                    expected="a first line ##fileformat=VCF...",
+                    remedy="give a phased VCF, BCF or PGEN",
+                )
     except (OSError, EOFError, zlib.error, struct.error, UnicodeDecodeError) as error:
-        raise InputError("the header cannot be read: is the file truncated?", where=str(path),
-                         remedy="copy or download the file again") from error
+        raise InputError(
+            "the header cannot be read: is the file truncated?",
+            where=str(path),
+            remedy="copy or download the file again",
+        ) from error
     columns = lines[-1].rstrip("\r\n").split("\t")
     if columns[0] != "#CHROM":
-        raise InputError("the header has no line #CHROM: is the file truncated?", where=str(path))
+        raise InputError(
+            "the header has no line #CHROM: is the file truncated?",
+            where=str(path),
+            expected="a header with the line #CHROM and the samples",
+            remedy="copy the file again",
+        )
     if len(columns) < 10:
-        raise InputError("the file holds no samples", where=str(path), expected="a column for each person after FORMAT",
-                         remedy="give the file with genotypes, not the list of sites")
+        raise InputError(
+            "the file holds no samples",
+            where=str(path),
+            expected="a column for each person after FORMAT",
+            remedy="give the file with genotypes, not the list of sites",
+        )
     return Header(_contigs(lines), columns[9:])
 
 
@@ -127,7 +144,7 @@ def _parse_index(data: bytes, contigs: list[str]) -> dict[str, int] | None:
     magic, offset = data[:4], 4
     if magic == b"CSI\1":
         _, depth, extra = struct.unpack_from("<iii", data, offset)
-        names = _tabix_names(data[16:16 + extra], 24) if extra else contigs
+        names = _tabix_names(data[16 : 16 + extra], 24) if extra else contigs
         offset = 16 + extra
         bin_format, pseudo_bin = "<IQi", ((1 << 3 * (depth + 1)) - 1) // 7 + 1
     elif magic == b"TBI\1":
@@ -162,4 +179,4 @@ def _parse_index(data: bytes, contigs: list[str]) -> dict[str, int] | None:
 def _tabix_names(data: bytes, offset: int) -> list[str]:
     """Names of the sequences in a tabix header that starts at data[0]."""
     length = struct.unpack_from("<i", data, offset)[0]
-    return data[offset + 4:offset + 4 + length].rstrip(b"\0").decode().split("\0")
+    return data[offset + 4 : offset + 4 + length].rstrip(b"\0").decode().split("\0")

@@ -55,10 +55,12 @@ def principal_components(
     axes = Axes(shown, rows[rest], projected, len(real), {})
     strata = people["stratum"].to_numpy(dtype=str)[rows[rest]]
     pseudo_strata = pseudo_people["stratum"].to_numpy(dtype=str)[pseudo_rows]
-    return axes._replace(figure=_figure(shown, strata, projected, pseudo_strata, model.explained_variance_ratio_))
+    return axes._replace(
+        figure=density_figure(shown, strata, projected, pseudo_strata, model.explained_variance_ratio_)
+    )
 
 
-def _figure(
+def density_figure(
     real: np.ndarray, strata: np.ndarray, pseudo: np.ndarray, pseudo_strata: np.ndarray, share: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Smoothed densities of the real people by stratum (never points) and points of the pseudo people."""

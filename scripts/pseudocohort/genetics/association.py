@@ -106,6 +106,7 @@ def fit_null(y: np.ndarray, basis: np.ndarray, iterations: int = 50) -> np.ndarr
 
     Steps are halved until the likelihood rises, so that separation ends at fitted 0s and 1s, not in NaN.
     """
+
     def loss(b):
         return np.logaddexp(0, basis @ b).sum() - y @ (basis @ b)
 
@@ -155,16 +156,20 @@ def make_design(traits: Traits) -> Design:
         keep = level > 1e-10 * level.max()
         residuals[have, k], weights[have, j] = values[have, k] - mu, w
         halves[have, j, : keep.sum()] = (w[:, None] * q) @ (turn[:, keep] / np.sqrt(level[keep]))
-    return Design(basis, residuals, squares, df, tuple(patterns), logistic, weights,
-                  halves.reshape(n, -1), seen.sum(axis=0))
+    return Design(
+        basis, residuals, squares, df, tuple(patterns), logistic, weights, halves.reshape(n, -1), seen.sum(axis=0)
+    )
 
 
 @partial(jax.jit, static_argnames="precision")
 def _products(dosage, columns, weights, precision="highest"):
     """dosage (n, b) int8, columns (c, n), weights (l, n) -> columns @ g (c, b), weights @ g^2 (l, b), sum g^2 (b,)."""
     g = dosage.astype(jnp.float32)
-    return (jnp.matmul(columns, g, precision=precision), jnp.matmul(weights, g * g, precision=precision),
-            (g * g).sum(axis=0))
+    return (
+        jnp.matmul(columns, g, precision=precision),
+        jnp.matmul(weights, g * g, precision=precision),
+        (g * g).sum(axis=0),
+    )
 
 
 @jax.jit
@@ -194,7 +199,7 @@ def _one_block(minor: np.ndarray, design: Design, tables) -> tuple[np.ndarray, n
     k, t = design.basis.shape[1], len(design.df)
     dosage = jnp.asarray(minor)
     product, weighted, squares = (np.asarray(a, dtype=float) for a in _products(dosage, columns, weights))
-    on_basis, cross, halves = product[:k], product[k:k + t], product[k + t:]
+    on_basis, cross, halves = product[:k], product[k : k + t], product[k + t :]
     total = minor.sum(axis=0, dtype=np.int64).astype(float)
     denominator, count = np.empty((minor.shape[1], t)), np.empty((minor.shape[1], t))
     for pattern, (rows, table) in zip(design.patterns, parts, strict=True):
@@ -208,7 +213,7 @@ def _one_block(minor: np.ndarray, design: Design, tables) -> tuple[np.ndarray, n
         left[left < COLLINEAR * (square - alleles**2 / pattern.n) + 1e-9] = np.nan
         denominator[:, pattern.columns], count[:, pattern.columns] = left[:, None], alleles[:, None]
     for j, trait in enumerate(design.logistic):
-        left = weighted[j] - (halves[j * k:(j + 1) * k] ** 2).sum(axis=0)
+        left = weighted[j] - (halves[j * k : (j + 1) * k] ** 2).sum(axis=0)
         left[left < np.maximum(COLLINEAR * weighted[j], MINIMUM_INFORMATION)] = np.nan
         denominator[:, trait] = left
         lacking = np.flatnonzero(design.weights[:, j] == 0)
@@ -226,8 +231,9 @@ def _statistics(cross, denominator, design: Design):
         return beta, se, minus_log10_p(beta / se, design.df)
 
 
-def associate(prefixes: list, people_rows, traits: Traits, minimum_minor_allele_count: int = 1,
-              block_sites: int = 4096) -> Iterator[Block]:
+def associate(
+    prefixes: list, people_rows, traits: Traits, minimum_minor_allele_count: int = 1, block_sites: int = 4096
+) -> Iterator[Block]:
     """Stream the association of every trait with every site whose minor allele is frequent enough.
 
     prefixes: .pgen triples, one a chromosome, the same people in each.  people_rows: increasing rows of
@@ -251,10 +257,22 @@ def associate(prefixes: list, people_rows, traits: Traits, minimum_minor_allele_
                 alleles = dosage.sum(axis=1, dtype=np.int64)
                 kept = np.flatnonzero(np.minimum(alleles, 2 * n - alleles) >= max(minimum_minor_allele_count, 1))
                 if len(kept):
-                    yield _block(dosage[kept], alleles[kept] > n, genotypes.sites.iloc[start:stop].iloc[kept],
-                                 design, tables, block_sites, minimum_minor_allele_count)
-            log.info("association: %s, %d sites, %d traits, %.1f s", Path(prefix).name, genotypes.n_sites,
-                     len(traits.names), time.monotonic() - started)
+                    yield _block(
+                        dosage[kept],
+                        alleles[kept] > n,
+                        genotypes.sites.iloc[start:stop].iloc[kept],
+                        design,
+                        tables,
+                        block_sites,
+                        minimum_minor_allele_count,
+                    )
+            log.info(
+                "association: %s, %d sites, %d traits, %.1f s",
+                Path(prefix).name,
+                genotypes.n_sites,
+                len(traits.names),
+                time.monotonic() - started,
+            )
 
 
 def _block(dosage, flip, sites, design: Design, tables, width: int, minimum: int) -> Block:
@@ -344,13 +362,21 @@ def write_association(out_dir: str | Path, blocks: Iterator[Block], names: tuple
             file.write(("\t".join(COLUMNS) + "\n").encode())
         for block in blocks:
             sites = block.sites
-            columns = [pa.array(sites[c].astype(str).to_numpy(dtype=object), pa.string())
-                       for c in ["chrom", "pos", "id", "ref", "alt", "alt"]]
+            columns = [
+                pa.array(sites[c].astype(str).to_numpy(dtype=object), pa.string())
+                for c in ["chrom", "pos", "id", "ref", "alt", "alt"]
+            ]
             place = pc.binary_join_element_wise(*columns, "\t")
             for k, file in enumerate(files):
                 lines = pc.binary_join_element_wise(
-                    place, _texts(block.beta[:, k]), _texts(block.se[:, k]), _texts(block.log10p[:, k]),
-                    str(block.n[k]), pc.binary_join_element_wise(_texts(block.af[:, k]), "\n", ""), "\t")
+                    place,
+                    _texts(block.beta[:, k]),
+                    _texts(block.se[:, k]),
+                    _texts(block.log10p[:, k]),
+                    str(block.n[k]),
+                    pc.binary_join_element_wise(_texts(block.af[:, k]), "\n", ""),
+                    "\t",
+                )
                 length = pc.sum(pc.binary_length(lines)).as_py()
                 file.write(lines.buffers()[2].to_pybytes()[:length])  # the rows lie end to end in Arrow's buffer
             n_sites += len(sites)
@@ -363,5 +389,10 @@ def write_association(out_dir: str | Path, blocks: Iterator[Block], names: tuple
 def read_association(path: str | Path) -> pd.DataFrame:
     """A file of `write_association`: a row a site, columns as there (beta, se, log10p, af float64, NaN for NA)."""
     with gzip.open(path, "rb") as file:
-        return pd.read_csv(file, sep="\t", dtype=dict.fromkeys(["chrom", "id", "ref", "alt", "effect_allele"], str),
-                           keep_default_na=False, na_values={c: ["NA"] for c in ("beta", "se", "log10p", "af")})
+        return pd.read_csv(
+            file,
+            sep="\t",
+            dtype=dict.fromkeys(["chrom", "id", "ref", "alt", "effect_allele"], str),
+            keep_default_na=False,
+            na_values={c: ["NA"] for c in ("beta", "se", "log10p", "af")},
+        )

@@ -14,11 +14,13 @@ def rows_of(cohort: str, people: pd.DataFrame) -> np.ndarray | None:
     return np.flatnonzero((people["part"] == "train") == (cohort == "real"))
 
 
-def traits_of(phenotypes: pd.DataFrame, people: pd.DataFrame, rows: np.ndarray | None, dictionary: Dictionary) -> Traits:
+def traits_of(
+    phenotypes: pd.DataFrame, people: pd.DataFrame, rows: np.ndarray | None, dictionary: Dictionary
+) -> Traits:
     """Traits of real people (rows of the people table) or of all pseudo people, whose table has sex and stratum."""
     if rows is None:
         sex, stratum = phenotypes["sex"].map({"male": 1, "female": 2}).fillna(0).to_numpy(), phenotypes["stratum"]
-        age = phenotypes["age"] if "age" in phenotypes else None
+        age = phenotypes.get("age")
     else:
         phenotypes, people = phenotypes.iloc[rows].reset_index(drop=True), people.iloc[rows]
         sex, stratum = people["sex"].to_numpy(), people["stratum"]
@@ -30,5 +32,8 @@ def traits_of(phenotypes: pd.DataFrame, people: pd.DataFrame, rows: np.ndarray |
 def select(traits: Traits, names: list[str]) -> Traits:
     """The same traits without those that are not in `names`."""
     kept = [k for k, name in enumerate(traits.names) if name in names]
-    return traits._replace(names=tuple(traits.names[k] for k in kept), kind=tuple(traits.kind[k] for k in kept),
-                           values=traits.values[:, kept])
+    return traits._replace(
+        names=tuple(traits.names[k] for k in kept),
+        kind=tuple(traits.kind[k] for k in kept),
+        values=traits.values[:, kept],
+    )

@@ -42,10 +42,13 @@ def find_hits(prefixes, people_rows, traits: Traits, covariates, settings: Mappi
             rows = np.flatnonzero((strong > -np.log10(CANDIDATE_P)).any(axis=1))
             found += [(prefix, block.sites.iloc[[i]], strong[i]) for i in rows]
     strength = np.array([s for *_, s in found]).reshape(-1, len(traits.names))
-    needed = [np.flatnonzero((strength[:, k] > -np.log10(CANDIDATE_P)) & (strength[:, k].max(initial=0) > threshold))
-              for k in range(len(traits.names))]
-    dosage = _candidate_dosages([found[i][:2] for i in sorted(set(np.concatenate(needed)))] if found else [],
-                                people_rows)
+    needed = [
+        np.flatnonzero((strength[:, k] > -np.log10(CANDIDATE_P)) & (strength[:, k].max(initial=0) > threshold))
+        for k in range(len(traits.names))
+    ]
+    dosage = _candidate_dosages(
+        [found[i][:2] for i in sorted(set(np.concatenate(needed)))] if found else [], people_rows
+    )
     hits = []
     for k, candidates in enumerate(needed):
         order = [(found[i][0], found[i][1].index[0]) for i in candidates]

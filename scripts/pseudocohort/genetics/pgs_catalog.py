@@ -18,8 +18,16 @@ import pandas as pd
 from pseudocohort.errors import InputError
 from pseudocohort.files import atomic
 
-BUILDS = {"grch37": "GRCh37", "hg19": "GRCh37", "ncbi37": "GRCh37", "b37": "GRCh37",
-          "grch38": "GRCh38", "hg38": "GRCh38", "ncbi38": "GRCh38", "b38": "GRCh38"}
+BUILDS = {
+    "grch37": "GRCh37",
+    "hg19": "GRCh37",
+    "ncbi37": "GRCh37",
+    "b37": "GRCh37",
+    "grch38": "GRCh38",
+    "hg38": "GRCh38",
+    "ncbi38": "GRCh38",
+    "b38": "GRCh38",
+}
 DOSAGE = ["dosage_0_weight", "dosage_1_weight", "dosage_2_weight"]
 CLEAR = 0.1  # an allele frequency this far from one half tells the strand of an A/T or C/G site
 MATCHED = ("ref/alt", "alt/ref", "ref/alt, other strand", "alt/ref, other strand")
@@ -60,8 +68,12 @@ def read_scoring_file(path: str | Path, build: str | None = None) -> Score:
     header, raw, first_line = _read_lines(path)
     _require(path, raw, ["effect_allele"])
     if "effect_weight" not in raw and not set(DOSAGE) <= set(raw):
-        raise InputError(f"{path} has no weights", where=str(path),
-                         expected=f"a column effect_weight, or the columns {', '.join(DOSAGE)}")
+        raise InputError(
+            f"{path} has no weights",
+            where=str(path),
+            expected=f"a column effect_weight, or the columns {', '.join(DOSAGE)}",
+            remedy="give a file of the PGS Catalog, raw or harmonised",
+        )
     chrom, pos, used = _positions(path, raw, header, build)
     reasons = pd.Series("", index=raw.index)
     flags = [c for c in ("is_haplotype", "is_diplotype", "is_interaction") if c in raw]
@@ -77,17 +89,30 @@ def read_scoring_file(path: str | Path, build: str | None = None) -> Score:
     kept = reasons == ""
     other = raw["other_allele"] if "other_allele" in raw else pd.Series("", index=raw.index)
     if "hm_inferOtherAllele" in raw:
-        other = other.where(other != "", raw["hm_inferOtherAllele"].where(
-            raw["hm_inferOtherAllele"].str.fullmatch("[ACGT]+"), ""))
-    table = pd.DataFrame({
-        "rsid": raw.get("rsID", raw.get("rsid", pd.Series("", index=raw.index))), "chrom": standard_chrom(chrom),
-        "pos": pos.where(kept, "0").astype("int64"), "effect": raw["effect_allele"].str.upper(),
-        "other": other.str.upper(),
-        "frequency": _numbers(path, raw, "allelefrequency_effect", first_line)})
+        other = other.where(
+            other != "", raw["hm_inferOtherAllele"].where(raw["hm_inferOtherAllele"].str.fullmatch("[ACGT]+"), "")
+        )
+    table = pd.DataFrame(
+        {
+            "rsid": raw.get("rsID", raw.get("rsid", pd.Series("", index=raw.index))),
+            "chrom": standard_chrom(chrom),
+            "pos": pos.where(kept, "0").astype("int64"),
+            "effect": raw["effect_allele"].str.upper(),
+            "other": other.str.upper(),
+            "frequency": _numbers(path, raw, "allelefrequency_effect", first_line),
+        }
+    )
     values = _effects(path, raw, kept, first_line)
     refused = reasons[~kept].value_counts().to_dict()
-    return Score(header.get("pgs_id", Path(path).name.split(".")[0].split("_")[0]), header, used,
-                 table[kept].reset_index(drop=True), values[kept], len(raw), refused)
+    return Score(
+        header.get("pgs_id", Path(path).name.split(".")[0].split("_")[0]),
+        header,
+        used,
+        table[kept].reset_index(drop=True),
+        values[kept],
+        len(raw),
+        refused,
+    )
 
 
 def _read_lines(path):
@@ -96,25 +121,41 @@ def _read_lines(path):
         content = Path(path).read_bytes()
         text = (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content).decode()
     except FileNotFoundError as error:
-        raise InputError(f"there is no scoring file {path}", where=str(path)) from error
+        raise InputError(
+            f"there is no scoring file {path}",
+            where=str(path),
+            expected="a readable file",
+            remedy="correct the path under scoring_files",
+        ) from error
     except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}", where=str(path),
-                         remedy="download the file again") from error
+        raise InputError(
+            f"{path} cannot be read: {error}", where=str(path), remedy="download the file again"
+        ) from error
     lines = text.splitlines()
     start = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
     header = dict(line.lstrip("#").split("=", 1) for line in lines[:start] if "=" in line)
     if start >= len(lines) - 1 and not header:
-        raise InputError(f"{path} holds no effects", where=str(path), expected="a line of column names, then rows")
-    table = pd.read_csv(io.StringIO("\n".join(lines[start:])), sep="\t", dtype=str, keep_default_na=False,
-                        quoting=csv.QUOTE_NONE)
+        raise InputError(
+            f"{path} holds no effects",
+            where=str(path),
+            expected="a line of column names, then rows",
+            remedy="give a complete file",
+        )
+    table = pd.read_csv(
+        io.StringIO("\n".join(lines[start:])), sep="\t", dtype=str, keep_default_na=False, quoting=csv.QUOTE_NONE
+    )
     return header, table, start + 2
 
 
 def _require(path, raw, columns):
     missing = [c for c in columns if c not in raw]
     if missing:
-        raise InputError(f"{path} has no column {missing[0]}", where=str(path),
-                         expected=f"PGS Catalog columns; there are {', '.join(raw.columns[:12])}")
+        raise InputError(
+            f"{path} has no column {missing[0]}",
+            where=str(path),
+            expected=f"PGS Catalog columns; there are {', '.join(raw.columns[:12])}",
+            remedy="give a file of the PGS Catalog, raw or harmonised",
+        )
 
 
 def _positions(path, raw, header, build):
@@ -123,17 +164,23 @@ def _positions(path, raw, header, build):
     harmonised = BUILDS.get(header.get("HmPOS_build", "").lower(), "")
     has_author, has_hm = {"chr_name", "chr_position"} <= set(raw), {"hm_chr", "hm_pos"} <= set(raw)
     if not has_author and not has_hm:
-        raise InputError(f"{path} has no positions", where=str(path),
-                         expected="chr_name and chr_position, or hm_chr and hm_pos",
-                         remedy="download the harmonised file (HmPOS) of this score from the PGS Catalog")
+        raise InputError(
+            f"{path} has no positions",
+            where=str(path),
+            expected="chr_name and chr_position, or hm_chr and hm_pos",
+            remedy="download the harmonised file (HmPOS) of this score from the PGS Catalog",
+        )
     if has_hm and (build is None or harmonised in ("", build)):
         return raw["hm_chr"], raw["hm_pos"], harmonised
     if has_author and (build is None or author == build or (not author and not has_hm)):
         return raw["chr_name"], raw["chr_position"], author
     found = " and ".join(sorted({b for b, has in ((author, has_author), (harmonised, has_hm)) if has and b}))
-    raise InputError(f"{path} has positions on {found or 'an unstated build'}, the cohort's are on {build}",
-                     where=str(path), expected=f"#genome_build or #HmPOS_build = {build}",
-                     remedy=f"download the file harmonised to {build}, or correct `build` in the config")
+    raise InputError(
+        f"{path} has positions on {found or 'an unstated build'}, the cohort's are on {build}",
+        where=str(path),
+        expected=f"#genome_build or #HmPOS_build = {build}",
+        remedy=f"download the file harmonised to {build}, or correct `build` in the config",
+    )
 
 
 def _numbers(path, raw, column, first_line) -> np.ndarray:
@@ -144,8 +191,12 @@ def _numbers(path, raw, column, first_line) -> np.ndarray:
     numbers = pd.to_numeric(text, errors="coerce").to_numpy(dtype=float)
     wrong = np.flatnonzero(np.isnan(numbers) & (text != "").to_numpy())
     if len(wrong):
-        raise InputError(f"{len(wrong)} values of column {column} are no numbers",
-                         where=f"{path}, line {first_line + wrong[0]}", expected="a decimal number")
+        raise InputError(
+            f"{len(wrong)} values of column {column} are no numbers",
+            where=f"{path}, line {first_line + wrong[0]}",
+            expected="a decimal number",
+            remedy="correct or remove these rows",
+        )
     return numbers
 
 
@@ -164,7 +215,12 @@ def _effects(path, raw, kept, first_line) -> np.ndarray:
         values = np.where(np.isnan(weight)[:, None], dosage, values)
     wrong = np.flatnonzero(np.isnan(values).any(axis=1) & kept.to_numpy())
     if len(wrong):
-        raise InputError(f"{len(wrong)} effects have no weight", where=f"{path}, line {first_line + wrong[0]}")
+        raise InputError(
+            f"{len(wrong)} effects have no weight",
+            where=f"{path}, line {first_line + wrong[0]}",
+            expected="a weight in every row",
+            remedy="correct or remove these rows",
+        )
     return values
 
 
@@ -172,8 +228,9 @@ def reverse_complement(alleles: pd.Series) -> pd.Series:
     return alleles.str.translate(str.maketrans("ACGT", "TGCA")).str[::-1]
 
 
-def match_score(score: Score, sites: pd.DataFrame, frequency: np.ndarray | None = None,
-                minimum_overlap: float = 0.5) -> tuple[np.ndarray, np.ndarray, dict]:
+def match_score(
+    score: Score, sites: pd.DataFrame, frequency: np.ndarray | None = None, minimum_overlap: float = 0.5
+) -> tuple[np.ndarray, np.ndarray, dict]:
     """Find a score's effects among a cohort's sites.
 
     sites: all chromosomes, columns chrom pos ref alt.  frequency: of ALT in the cohort, (sites,) or None.
@@ -204,30 +261,53 @@ def match_score(score: Score, sites: pd.DataFrame, frequency: np.ndarray | None 
     values = score.values[best["row"]]
     values = np.where(swapped[:, None], values[:, ::-1], values)
     overlap = len(best) / max(score.rows, 1)
-    report = {"rows": score.rows, "matched": len(best), "overlap": overlap, "build": score.build or "not stated",
-              "reasons": {text: int(count) for text, count in reasons.items() if count}}
+    report = {
+        "rows": score.rows,
+        "matched": len(best),
+        "overlap": overlap,
+        "build": score.build or "not stated",
+        "reasons": {text: int(count) for text, count in reasons.items() if count},
+    }
     if overlap < minimum_overlap:
         told = "; ".join(f"{text}: {count}" for text, count in report["reasons"].items())
-        raise InputError(f"only {len(best)} of {score.rows} effects of {score.name} are at the cohort's sites ({told})",
-                         where=score.name, expected=f"at least {minimum_overlap:.0%}",
-                         remedy="check the build, or lower minimum_overlap in the config")
+        raise InputError(
+            f"only {len(best)} of {score.rows} effects of {score.name} are at the cohort's sites ({told})",
+            where=score.name,
+            expected=f"at least {minimum_overlap:.0%}",
+            remedy="check the build, or lower minimum_overlap in the config",
+        )
     return best["site"].to_numpy(), values, report
 
 
 def _candidates(table: pd.DataFrame, sites: pd.DataFrame):
     """Pairs of effect and site with fitting alleles (row, site, way 0..3), and all pairs of equal position."""
-    left = pd.DataFrame({"row": np.arange(len(table)), "chrom": table["chrom"], "pos": table["pos"],
-                         "effect": table["effect"], "other": table["other"]})
-    right = pd.DataFrame({"site": np.arange(len(sites)), "chrom": standard_chrom(sites["chrom"]).to_numpy(),
-                          "pos": sites["pos"].to_numpy(), "ref": sites["ref"].str.upper().to_numpy(),
-                          "alt": sites["alt"].str.upper().to_numpy()})
+    left = pd.DataFrame(
+        {
+            "row": np.arange(len(table)),
+            "chrom": table["chrom"],
+            "pos": table["pos"],
+            "effect": table["effect"],
+            "other": table["other"],
+        }
+    )
+    right = pd.DataFrame(
+        {
+            "site": np.arange(len(sites)),
+            "chrom": standard_chrom(sites["chrom"]).to_numpy(),
+            "pos": sites["pos"].to_numpy(),
+            "ref": sites["ref"].str.upper().to_numpy(),
+            "alt": sites["alt"].str.upper().to_numpy(),
+        }
+    )
     pairs = left.merge(right, on=["chrom", "pos"])
     known = pairs["other"] != ""
     flip_effect, flip_other = reverse_complement(pairs["effect"]), reverse_complement(pairs["other"])
-    ways = [(pairs["effect"] == pairs["alt"]) & (~known | (pairs["other"] == pairs["ref"])),
-            (pairs["effect"] == pairs["ref"]) & (~known | (pairs["other"] == pairs["alt"])),
-            known & (flip_effect == pairs["alt"]) & (flip_other == pairs["ref"]),
-            known & (flip_effect == pairs["ref"]) & (flip_other == pairs["alt"])]
+    ways = [
+        (pairs["effect"] == pairs["alt"]) & (~known | (pairs["other"] == pairs["ref"])),
+        (pairs["effect"] == pairs["ref"]) & (~known | (pairs["other"] == pairs["alt"])),
+        known & (flip_effect == pairs["alt"]) & (flip_other == pairs["ref"]),
+        known & (flip_effect == pairs["ref"]) & (flip_other == pairs["alt"]),
+    ]
     pairs["way"] = np.select([w.to_numpy(dtype=bool) for w in ways], range(4), -1)
     return pairs[pairs["way"] >= 0], pairs
 
@@ -248,8 +328,14 @@ def _strands(best, score, sites, frequency):
     return swapped ^ turned, ambiguous & ~clear, decided
 
 
-def write_scoring_file(path: str | Path, sites: pd.DataFrame, weights: np.ndarray, trait: str, build: str = "",
-                       meta: dict[str, str] | None = None) -> int:
+def write_scoring_file(
+    path: str | Path,
+    sites: pd.DataFrame,
+    weights: np.ndarray,
+    trait: str,
+    build: str = "",
+    meta: dict[str, str] | None = None,
+) -> int:
     """Write effects in PGS Catalog format 2.0, gzipped, without time stamp; returns their number.
 
     sites: (k rows) chrom pos id ref alt.  weights: (k,) per ALT allele, or (k, 3) contributions of 0, 1, 2
@@ -262,17 +348,28 @@ def write_scoring_file(path: str | Path, sites: pd.DataFrame, weights: np.ndarra
     sites, values = sites[kept], values[kept]
     on_ref = (values[:, 2] == 0) & (values[:, 0] != 0)
     values = np.where(on_ref[:, None], values[:, ::-1], values)
-    table = pd.DataFrame({
-        "rsID": sites["id"].to_numpy(), "chr_name": sites["chrom"].to_numpy(), "chr_position": sites["pos"].to_numpy(),
-        "effect_allele": np.where(on_ref, sites["ref"], sites["alt"]),
-        "other_allele": np.where(on_ref, sites["alt"], sites["ref"])})
+    table = pd.DataFrame(
+        {
+            "rsID": sites["id"].to_numpy(),
+            "chr_name": sites["chrom"].to_numpy(),
+            "chr_position": sites["pos"].to_numpy(),
+            "effect_allele": np.where(on_ref, sites["ref"], sites["alt"]),
+            "other_allele": np.where(on_ref, sites["alt"], sites["ref"]),
+        }
+    )
     additive = (values[:, 0] == 0) & np.isclose(values[:, 2], 2 * values[:, 1], rtol=1e-12, atol=0)
     if additive.all():
         table["effect_weight"] = values[:, 1]
     else:
         table[DOSAGE] = values
-    head = {"format_version": "2.0", "pgs_name": trait, "trait_reported": trait, "genome_build": build or "NR",
-            "variants_number": str(len(table)), **(meta or {})}
+    head = {
+        "format_version": "2.0",
+        "pgs_name": trait,
+        "trait_reported": trait,
+        "genome_build": build or "NR",
+        "variants_number": str(len(table)),
+        **(meta or {}),
+    }
     text = "###PGS CATALOG SCORING FILE - see https://www.pgscatalog.org/downloads/#dl_ftp_scoring\n"
     text += "".join(f"#{key}={value}\n" for key, value in head.items())
     text += table.to_csv(sep="\t", index=False, float_format="%.9g")

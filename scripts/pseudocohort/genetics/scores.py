@@ -23,8 +23,13 @@ def find_sites(score: Score, sites: pd.DataFrame) -> tuple[np.ndarray, np.ndarra
     the score's table they are (k,). Alleles must be exactly the site's, on the same strand.
     """
     table = score.table.assign(row=np.arange(len(score.table)))
-    here = pd.DataFrame({"site": np.arange(len(sites)), "chrom": standard_chrom(sites["chrom"]).to_numpy(),
-                         **{column: sites[column].to_numpy() for column in ("pos", "ref", "alt")}})
+    here = pd.DataFrame(
+        {
+            "site": np.arange(len(sites)),
+            "chrom": standard_chrom(sites["chrom"]).to_numpy(),
+            **{column: sites[column].to_numpy() for column in ("pos", "ref", "alt")},
+        }
+    )
     pairs = table.merge(here, on=["chrom", "pos"])
     on_alt = ((pairs["effect"] == pairs["alt"]) & (pairs["other"] == pairs["ref"])).to_numpy(dtype=bool)
     on_ref = ((pairs["effect"] == pairs["ref"]) & (pairs["other"] == pairs["alt"])).to_numpy(dtype=bool)
@@ -61,8 +66,10 @@ def score(prefixes: list, people_rows, weights: Mapping[str, str | Path]) -> pd.
         if found[trait] != len(s.table):
             raise InputError(
                 f"{found[trait]} of the {len(s.table)} weights of {trait} have a site in the genotypes",
-                where=str(weights[trait]), expected="every weight at one site, with the same alleles",
-                remedy="score the chromosomes and sites that the weights were made for")
+                where=str(weights[trait]),
+                expected="every weight at one site, with the same alleles",
+                remedy="score the chromosomes and sites that the weights were made for",
+            )
     return pd.DataFrame({"person": person, **dict(zip(scores, total, strict=True))})
 
 

@@ -34,8 +34,13 @@ from pseudocohort.genotypes import Genotypes
 
 log = logging.getLogger("pseudocohort")
 
-DEFAULTS = {"method": "draw", "minimum_allele_frequency": 0.01, "hit_p": 5e-8, "maximum_people": 20_000,
-            "block_sites": 4096}
+DEFAULTS = {
+    "method": "draw",
+    "minimum_allele_frequency": 0.01,
+    "hit_p": 5e-8,
+    "maximum_people": 20_000,
+    "block_sites": 4096,
+}
 FOLDS = 5
 
 
@@ -47,8 +52,9 @@ class TraitWeights(NamedTuple):
     values: np.ndarray
 
 
-def learn_weights(prefixes: list, people_rows, traits: Traits, seed: int, settings: Mapping | None = None,
-                  family=None) -> tuple[dict[str, TraitWeights], list[dict]]:
+def learn_weights(
+    prefixes: list, people_rows, traits: Traits, seed: int, settings: Mapping | None = None, family=None
+) -> tuple[dict[str, TraitWeights], list[dict]]:
     """Weights of every trait from the training people, and a report entry a trait.
 
     prefixes: .pgen triples, one a chromosome.  people_rows: increasing rows of the training people in the
@@ -67,8 +73,10 @@ def learn_weights(prefixes: list, people_rows, traits: Traits, seed: int, settin
     if n > settings["maximum_people"]:
         raise InputError(
             f"learning weights from {n} people would need about {4 * 8 * n * n / 1e9:.0f} GB of memory",
-            where="config: weights", expected=f"at most {settings['maximum_people']} training people",
-            remedy="give PGS Catalog scoring files for the traits (weights: method: pgs), or a part of the cohort")
+            where="config: weights",
+            expected=f"at most {settings['maximum_people']} training people",
+            remedy="give PGS Catalog scoring files for the traits (weights: method: pgs), or a part of the cohort",
+        )
     return METHODS[settings["method"]](prefixes, people_rows, traits, seed, settings, family)
 
 
@@ -99,8 +107,10 @@ def _draw(prefixes, people_rows, traits, seed, settings, family):
             start = np.sqrt(fit.scale * fit.h / (m * scale)) * prior[:, k] + np.sqrt(fit.scale * (1 - fit.h)) * noise
             right[:, k] = mixed_model.project(model, fit.h, y - explained - start)
             fits.append(fit)
-            report.append(_entry(traits, k, explained, covariates, fit, len(hits[k].beta), m)
-                          | {"crossfit_r2": _crossfit_r2(model, y, folds)})
+            report.append(
+                _entry(traits, k, explained, covariates, fit, len(hits[k].beta), m)
+                | {"crossfit_r2": _crossfit_r2(model, y, folds)}
+            )
             log.info("weights: %s, %d hits, h2 %.2f", name, len(hits[k].beta), report[-1]["h2"])
     h = np.array([fit.h for fit in fits])
     spread = np.sqrt([fit.scale * fit.h / (m * scale) for fit in fits])
@@ -156,8 +166,11 @@ def _accumulate(prefixes, people_rows, names, seed, maf, size):
         prior = prior + x.T @ _prior(seed, names, chrom, sites).astype(np.float32)
         m += len(sites)
     if m == 0:
-        raise InputError(f"no site has an allele frequency of {maf} among the training people", where="config: weights",
-                         remedy="lower minimum_allele_frequency")
+        raise InputError(
+            f"no site has an allele frequency of {maf} among the training people",
+            where="config: weights",
+            remedy="lower minimum_allele_frequency",
+        )
     return kernel / m, prior, m
 
 
@@ -207,13 +220,23 @@ def _entry(traits, k, explained, covariates, fit, hits, m) -> dict:
 
     of_hits, of_rest = variance(explained), variance(y - explained)
     whole = variance(y)
-    return {"trait": traits.names[k], "kind": traits.kind[k], "method": "draw", "n": int(seen.sum()), "hits": hits,
-            "h2": (of_hits + fit.h * of_rest) / whole, "h2_hits": of_hits / whole,
-            "h2_polygenic": fit.h * of_rest / whole, "h2_se": fit.se if np.isfinite(fit.se) else None, "sites": m}
+    return {
+        "trait": traits.names[k],
+        "kind": traits.kind[k],
+        "method": "draw",
+        "n": int(seen.sum()),
+        "hits": hits,
+        "h2": (of_hits + fit.h * of_rest) / whole,
+        "h2_hits": of_hits / whole,
+        "h2_polygenic": fit.h * of_rest / whole,
+        "h2_se": fit.se if np.isfinite(fit.se) else None,
+        "sites": m,
+    }
 
 
-def catalog_weights(files: Mapping[str, str | Path], prefixes: list, people_rows, build: str,
-                    minimum_overlap: float = 0.5) -> tuple[dict[str, TraitWeights], list[dict]]:
+def catalog_weights(
+    files: Mapping[str, str | Path], prefixes: list, people_rows, build: str, minimum_overlap: float = 0.5
+) -> tuple[dict[str, TraitWeights], list[dict]]:
     """Weights from given PGS Catalog scoring files, matched to the cohort's sites, and the match report of each.
 
     files: {trait: path}.  people_rows: whose allele frequencies tell the strand of A/T and C/G sites where

@@ -17,5 +17,6 @@ def founders_of(people: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, tuple[str
 def pseudo_people(pedigree: Pedigree) -> pd.DataFrame:
     """The last generation with new ids: columns person, sex (codes), stratum (names)."""
     strata = np.asarray(pedigree.strata, dtype=object)
-    return pd.DataFrame({"person": make_ids(pedigree.people), "sex": pedigree.sex[-1],
-                         "stratum": strata[pedigree.stratum[-1]]})
+    return pd.DataFrame(
+        {"person": make_ids(pedigree.people), "sex": pedigree.sex[-1], "stratum": strata[pedigree.stratum[-1]]}
+    )

@@ -52,8 +52,16 @@ class Trace(NamedTuple):
     offset: np.ndarray
 
 
-def trace_mosaic(pedigree: Pedigree, length_morgan: float, chrom: str, seed: int, inheritance: str = "autosome",
-                 device: str = "auto", xp=None, chunk: int | None = None) -> Mosaic:
+def trace_mosaic(
+    pedigree: Pedigree,
+    length_morgan: float,
+    chrom: str,
+    seed: int,
+    inheritance: str = "autosome",
+    device: str = "auto",
+    xp=None,
+    chunk: int | None = None,
+) -> Mosaic:
     """Trace a chromosome of the pseudo cohort back to founder haplotypes.
 
     length_morgan: length of the chromosome's genetic map; chrom, seed: name the random stream.
@@ -67,8 +75,12 @@ def trace_mosaic(pedigree: Pedigree, length_morgan: float, chrom: str, seed: int
     if inheritance not in ("autosome", "X"):
         raise ValueError(f"inheritance {inheritance!r}; autosome or X")
     if inheritance == "X" and any((sex == 0).any() for sex in pedigree.sex):
-        raise InputError("the X chromosome needs the sex of every founder", where="sex",
-                         expected="1 or 2 for everybody", remedy="complete the sample sheet or leave out X")
+        raise InputError(
+            "the X chromosome needs the sex of every founder",
+            where="sex",
+            expected="1 or 2 for everybody",
+            remedy="complete the sample sheet or leave out X",
+        )
     thresholds = crossover_thresholds(length_morgan)
     traces = _start(pedigree, inheritance, chunk or CHUNK["numpy" if xp is np else "jax"])
     cut = _cut_numpy if xp is np else partial(_cut_jax, xp=xp)
@@ -79,12 +91,21 @@ def trace_mosaic(pedigree: Pedigree, length_morgan: float, chrom: str, seed: int
         traces = [cut(trace, gametes, parent) for trace in traces]
         done = pedigree.generations - g + 1
         left = (time.monotonic() - began) * (pedigree.generations - done) / done
-        log.info("chromosome %s: %d of %d generations traced (%d %%), about %.0f s left",
-                 chrom, done, pedigree.generations, 100 * done // pedigree.generations, left)
+        log.info(
+            "chromosome %s: %d of %d generations traced (%d %%), about %.0f s left",
+            chrom,
+            done,
+            pedigree.generations,
+            100 * done // pedigree.generations,
+            left,
+        )
     merged = [_merge(trace) for trace in traces]
     sizes = np.concatenate([np.diff(part.offset) for part in merged])
-    return Mosaic(np.concatenate([[0], np.cumsum(sizes)]), np.concatenate([part.start for part in merged]),
-                  np.concatenate([part.founder for part in merged]))
+    return Mosaic(
+        np.concatenate([[0], np.cumsum(sizes)]),
+        np.concatenate([part.start for part in merged]),
+        np.concatenate([part.founder for part in merged]),
+    )
 
 
 def founder_at(mosaic: Mosaic, x: np.ndarray) -> np.ndarray:
@@ -111,7 +132,12 @@ def load_mosaic(path: str | Path) -> Mosaic:
 def _array_module(device: str):
     """numpy or jax.numpy; JAX is imported only where a GPU may exist, for its import takes seconds."""
     if device not in ("auto", "cpu", "gpu"):
-        raise InputError(f"device {device!r} is not known", where="device", expected="auto, cpu or gpu")
+        raise InputError(
+            f"device {device!r} is not known",
+            where="device",
+            expected="auto, cpu or gpu",
+            remedy="set the key device to one of these",
+        )
     if device == "cpu" or (device == "auto" and not _gpu_plugin()):
         return np
     import jax
@@ -119,8 +145,12 @@ def _array_module(device: str):
     if any(d.platform == "gpu" for d in jax.devices()):
         return jax.numpy
     if device == "gpu":
-        raise InputError("no GPU is visible to JAX", where="device", expected="a GPU and JAX's CUDA plugin",
-                         remedy="use device: cpu, or install the CUDA requirements")
+        raise InputError(
+            "no GPU is visible to JAX",
+            where="device",
+            expected="a GPU and JAX's CUDA plugin",
+            remedy="use device: cpu, or install the CUDA requirements",
+        )
     return np
 
 
@@ -135,7 +165,7 @@ def _start(pedigree: Pedigree, inheritance: str, chunk: int) -> list[Trace]:
     gamete = np.arange(2 * pedigree.people, dtype=np.int32)
     if inheritance == "X":
         gamete[0::2] += pedigree.sex[-1] == 1
-    parts = [gamete[i:i + chunk] for i in range(0, len(gamete), chunk)]
+    parts = [gamete[i : i + chunk] for i in range(0, len(gamete), chunk)]
     return [Trace(part, np.zeros(len(part), np.uint32), np.arange(len(part) + 1, dtype=np.int64)) for part in parts]
 
 

@@ -42,8 +42,15 @@ class Pedigree(NamedTuple):
         return len(self.sex[-1])
 
 
-def make_pedigree(sex: np.ndarray, stratum_codes: np.ndarray, strata: tuple[str, ...], people: int,
-                  generations: int, mating: str, seed: int) -> Pedigree:
+def make_pedigree(
+    sex: np.ndarray,
+    stratum_codes: np.ndarray,
+    strata: tuple[str, ...],
+    people: int,
+    generations: int,
+    mating: str,
+    seed: int,
+) -> Pedigree:
     """Draw the pedigree from the founders to `people` pseudo people.
 
     sex, stratum_codes: (founders,) codes of the founders; strata: names of the strata.
@@ -67,8 +74,7 @@ def make_pedigree(sex: np.ndarray, stratum_codes: np.ndarray, strata: tuple[str,
     for g in range(1, generations + 1):
         cells = _apportion(shares, sizes[g], at_least_one=g < generations)
         child_role, child_stratum = _children(cells, seed, g)
-        father, mother = (
-            _parents(role, roles, stratums[-1], child_stratum, mating, seed, g) for role in (1, 2))
+        father, mother = (_parents(role, roles, stratums[-1], child_stratum, mating, seed, g) for role in (1, 2))
         fathers.append(father)
         mothers.append(mother)
         sexes.append(child_role if (sex != 0).any() else np.zeros_like(child_role))
@@ -111,10 +117,15 @@ def load_pedigree(path: str | Path) -> Pedigree:
 
 def _check(people: int, generations: int, mating: str) -> None:
     if mating not in MATINGS:
-        raise InputError(f"mating {mating!r} is not known", where="mating", expected=" or ".join(MATINGS))
+        raise InputError(
+            f"mating {mating!r} is not known",
+            where="mating",
+            expected=" or ".join(MATINGS),
+            remedy="set the key mating to one of these",
+        )
     for name, value in (("people", people), ("generations", generations)):
         if value < 1:
-            raise InputError(f"{name} is {value}", where=name, expected="at least 1")
+            raise InputError(f"{name} is {value}", where=name, expected="at least 1", remedy="raise it")
 
 
 def _roles(sex: np.ndarray, stratum: np.ndarray, seed: int, generation: int) -> np.ndarray:
@@ -136,9 +147,11 @@ def _founder_cells(roles: np.ndarray, stratum: np.ndarray, strata: tuple[str, ..
     for name, (males, females) in zip(strata, cells, strict=True):
         if males + females > 0 and min(males, females) < 1:
             raise InputError(
-                f"stratum {name} has {males} male and {females} female founders", where="stratum",
+                f"stratum {name} has {males} male and {females} female founders",
+                where="stratum",
                 expected="at least one of each in every stratum, for parents are taken within it",
-                remedy="join small strata in the sample sheet")
+                remedy="join small strata in the sample sheet",
+            )
     return cells
 
 
@@ -161,8 +174,15 @@ def _children(cells: np.ndarray, seed: int, generation: int) -> tuple[np.ndarray
     return role[order], np.repeat(strata.ravel(), cells.ravel()).astype(np.int16)[order]
 
 
-def _parents(role: int, roles: np.ndarray, stratum: np.ndarray, child_stratum: np.ndarray, mating: str,
-             seed: int, generation: int) -> np.ndarray:
+def _parents(
+    role: int,
+    roles: np.ndarray,
+    stratum: np.ndarray,
+    child_stratum: np.ndarray,
+    mating: str,
+    seed: int,
+    generation: int,
+) -> np.ndarray:
     """One parent of the given role for every child, from the child's stratum: int32 (children,)."""
     parent = np.empty(len(child_stratum), dtype=np.int32)
     for s in np.unique(child_stratum):

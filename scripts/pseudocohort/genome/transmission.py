@@ -56,8 +56,16 @@ def in_sites(mosaic: Mosaic, x: np.ndarray) -> SiteMosaic:
     return SiteMosaic(founder[site == 0], site[changes], end[changes], haplotype[changes], founder[changes])
 
 
-def transmit(real_prefix: str | Path, founder_rows: np.ndarray, mosaic: Mosaic, genetic_map, out_prefix: str | Path,
-             person: np.ndarray, sex: np.ndarray, block_sites: int | None = None) -> None:
+def transmit(
+    real_prefix: str | Path,
+    founder_rows: np.ndarray,
+    mosaic: Mosaic,
+    genetic_map,
+    out_prefix: str | Path,
+    person: np.ndarray,
+    sex: np.ndarray,
+    block_sites: int | None = None,
+) -> None:
     """Write the pseudo cohort's phased genotypes of one chromosome, at every site of the founders' file.
 
     real_prefix: founders' .pgen triple; founder_rows: ascending rows of its .psam, founder i of the mosaic being
@@ -73,7 +81,12 @@ def transmit(real_prefix: str | Path, founder_rows: np.ndarray, mosaic: Mosaic, 
         raise ValueError("founder_rows must ascend and cover every founder of the mosaic")
     with Genotypes(real_prefix, founder_rows) as real:
         if (real.sites["pos"].diff() < 0).any():
-            raise InputError(f"sites of {real_prefix}.pvar are not sorted by position", where=f"{real_prefix}.pvar")
+            raise InputError(
+                f"sites of {real_prefix}.pvar are not sorted by position",
+                where=f"{real_prefix}.pvar",
+                expected="sites in ascending order",
+                remedy="sort the file, for instance with plink2 --sort-vars",
+            )
         changes = in_sites(mosaic, site_fractions(genetic_map, real.sites["pos"].to_numpy()))
         block_sites = block_sites or max(1, BLOCK_BYTES // (8 * (real.n_people + len(person))))
         with GenotypeWriter(out_prefix, person, sex, real.n_sites) as writer:
@@ -93,8 +106,14 @@ def _stream(real: Genotypes, changes: SiteMosaic, writer: GenotypeWriter, block_
         percent = 100 * stop // real.n_sites
         if percent >= told + 10:
             told, passed = percent, time.monotonic() - began
-            log.info("%s: %d of %d sites transmitted (%d %%), about %.0f s left", writer.prefix.name, stop,
-                     real.n_sites, percent, passed * (real.n_sites - stop) / stop)
+            log.info(
+                "%s: %d of %d sites transmitted (%d %%), about %.0f s left",
+                writer.prefix.name,
+                stop,
+                real.n_sites,
+                percent,
+                passed * (real.n_sites - stop) / stop,
+            )
 
 
 def gather(source: np.ndarray, changes: SiteMosaic, start: int, current: np.ndarray, made: np.ndarray) -> None:

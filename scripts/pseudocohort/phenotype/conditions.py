@@ -39,7 +39,12 @@ def sex_codes(sex) -> np.ndarray:
     if not np.issubdtype(sex.dtype, np.number):
         sex = pd.Series(sex, dtype=object).fillna("").map(SEX_CODES).to_numpy()
     if not np.isin(sex, (0, 1, 2)).all():
-        raise InputError("unknown sex code", expected="0 or empty, 1 or male, 2 or female")
+        raise InputError(
+            "unknown sex code",
+            expected="0 or empty, 1 or male, 2 or female",
+            where="the column of sex",
+            remedy="correct the codes",
+        )
     return sex.astype(np.int8)
 
 
@@ -47,12 +52,20 @@ def score_matrix(scores: pd.DataFrame, names: tuple[str, ...]) -> np.ndarray:
     """float64 (n, scores) in the order of names; InputError for a missing column or a missing value."""
     absent = [name for name in names if name not in scores.columns]
     if absent:
-        raise InputError(f"scores lack {len(absent)} of the traits the network was trained with: {absent[0]} ...",
-                         where="scores", remedy="score these people with the weights of the same run")
+        raise InputError(
+            f"scores lack {len(absent)} of the traits the network was trained with: {absent[0]} ...",
+            where="scores",
+            remedy="score these people with the weights of the same run",
+        )
     matrix = scores[list(names)].to_numpy(dtype=np.float64)
     for name, column in zip(names, matrix.T, strict=True):
         if not np.isfinite(column).all():
-            raise InputError(f"score {name} is missing for {int((~np.isfinite(column)).sum())} people", where="scores")
+            raise InputError(
+                f"score {name} is missing for {int((~np.isfinite(column)).sum())} people",
+                where="scores",
+                expected="a score for everybody",
+                remedy="score everybody with the same weights",
+            )
     return matrix
 
 
@@ -76,8 +89,12 @@ def condition_matrix(spec: Conditions, scores: pd.DataFrame, age, sex: np.ndarra
 def _raw(spec: Conditions, scores: pd.DataFrame, age, sex: np.ndarray, stratum: np.ndarray) -> np.ndarray:
     unknown = set(map(str, stratum)) - set(spec.strata)
     if unknown:
-        raise InputError(f"{len(unknown)} strata are unknown to the network", where="stratum",
-                         expected=", ".join(spec.strata))
+        raise InputError(
+            f"{len(unknown)} strata are unknown to the network",
+            where="stratum",
+            expected=", ".join(spec.strata),
+            remedy="sample for the strata the network was trained on, or train again",
+        )
     matrix = score_matrix(scores, spec.scores)
     signed = np.select([sex == 1, sex == 2], [-1.0, 1.0], 0.0)
     columns = [signed, *(np.asarray(stratum).astype(str) == s for s in spec.strata[1:])]
@@ -110,8 +127,11 @@ def fit_ages(age: np.ndarray, sex: np.ndarray, stratum: np.ndarray, decimals: in
         groups["", int(code)] = np.isfinite(age) & (sex == code)
         for label in np.unique(labels):
             groups[str(label), int(code)] = groups["", int(code)] & (labels == label)
-    quantiles = {key: fit_quantile(age[rows], lower=bounds[0], upper=bounds[1])
-                 for key, rows in groups.items() if rows.sum() >= GROUP or key == ("", -1)}
+    quantiles = {
+        key: fit_quantile(age[rows], lower=bounds[0], upper=bounds[1])
+        for key, rows in groups.items()
+        if rows.sum() >= GROUP or key == ("", -1)
+    }
     return Ages(quantiles, decimals)
 
 
@@ -144,8 +164,16 @@ def conditions_to_json(spec: Conditions, ages: Ages | None) -> dict:
 def conditions_from_json(plain: dict) -> tuple[Conditions, Ages | None]:
     """Inverse of `conditions_to_json`."""
     c, a = plain["conditions"], plain["ages"]
-    spec = Conditions(tuple(c["scores"]), tuple(c["strata"]), np.array(c["knots"]), c["median_age"],
-                      np.array(c["mean"]), np.array([np.inf if v is None else v for v in c["sd"]]))
-    ages = a and Ages({(g[0], g[1]): Quantile(np.array(g[2]), np.array(g[3]), np.array(g[4]).reshape(-1, 3))
-                       for g in a["groups"]}, a["decimals"])
+    spec = Conditions(
+        tuple(c["scores"]),
+        tuple(c["strata"]),
+        np.array(c["knots"]),
+        c["median_age"],
+        np.array(c["mean"]),
+        np.array([np.inf if v is None else v for v in c["sd"]]),
+    )
+    ages = a and Ages(
+        {(g[0], g[1]): Quantile(np.array(g[2]), np.array(g[3]), np.array(g[4]).reshape(-1, 3)) for g in a["groups"]},
+        a["decimals"],
+    )
     return spec, ages

@@ -29,8 +29,9 @@ class Decoder:
     def __init__(self, encoding: Encoding, sex: np.ndarray, uniform: np.ndarray):
         n, m = len(sex), len(encoding.atoms)
         self.encoding, self.sex, self.uniform = encoding, sex, uniform
-        self.encoded = Encoded(*(np.zeros((n, m), np.float32) for _ in range(3)), np.zeros((n, m), bool),
-                               np.zeros((n, m), bool))
+        self.encoded = Encoded(
+            *(np.zeros((n, m), np.float32) for _ in range(3)), np.zeros((n, m), bool), np.zeros((n, m), bool)
+        )
         self._absent: dict[int, np.ndarray] = {}
         self._chosen: dict[int, np.ndarray] = {}  # level of a discrete item, -1 while the sticks decide
         self._numbers: dict[int, np.ndarray] = {}
@@ -72,8 +73,9 @@ class Decoder:
         return np.where(present, values, np.nan)
 
     def _asked(self, number: int) -> np.ndarray:
-        return asked_people(self.encoding.items[number].asked_if, self.column,
-                            lambda parent: self._asked(self._index[parent]), self.sex)
+        return asked_people(
+            self.encoding.items[number].asked_if, self.column, lambda parent: self._asked(self._index[parent]), self.sex
+        )
 
     def _present(self, number: int) -> np.ndarray:
         asked, place = self._asked(number), self.encoding.items[number].missing_atom
@@ -115,8 +117,12 @@ def exact_copies(pseudo: pd.DataFrame, real: pd.DataFrame) -> int:
     columns = [c for c in pseudo.columns if c in real.columns and c != "person"]
 
     def rows(table: pd.DataFrame) -> list[tuple]:
-        text = {c: table[c].astype(float).round(9).astype(str) if pd.api.types.is_numeric_dtype(table[c])
-                else table[c].astype(object).where(table[c].notna(), "").astype(str) for c in columns}
+        text = {
+            c: table[c].astype(float).round(9).astype(str)
+            if pd.api.types.is_numeric_dtype(table[c])
+            else table[c].astype(object).where(table[c].notna(), "").astype(str)
+            for c in columns
+        }
         return list(zip(*text.values(), strict=True))
 
     known = set(rows(real))

@@ -94,8 +94,11 @@ def fit_encoding(phenotypes: pd.DataFrame, sex: np.ndarray, dictionary) -> Encod
         values = phenotypes[item.name].to_numpy()[asked & ~absent]
         _log_unasked(item.name, int((~asked & ~missing[item.name]).sum()))
         if not len(values):
-            raise InputError(f"item {item.name} has no value among the {len(phenotypes)} training people",
-                             where="phenotype table", remedy="give it the role `ignore` in the dictionary")
+            raise InputError(
+                f"item {item.name} has no value among the {len(phenotypes)} training people",
+                where="phenotype table",
+                remedy="give it the role `ignore` in the dictionary",
+            )
         place = -1
         if absent.any():
             key = (item.asked_if, absent.tobytes())
@@ -116,9 +119,12 @@ def sampling_order(dictionary) -> list:
     while waiting:
         ready = next((i for i in waiting if all(parent in known for parent, _ in i.asked_if)), None)
         if ready is None:
-            raise InputError("the asked_if rules of these items cannot be put in order: "
-                             + ", ".join(i.name for i in waiting[:5]), where="dictionary, column asked_if",
-                             expected="rules that name `sex` or items of the dictionary, without a circle")
+            raise InputError(
+                "the asked_if rules of these items cannot be put in order: " + ", ".join(i.name for i in waiting[:5]),
+                where="dictionary, column asked_if",
+                expected="rules that name `sex` or items of the dictionary, without a circle",
+                remedy="remove the circle from asked_if",
+            )
         waiting.remove(ready)
         ordered.append(ready)
         known.add(ready.name)
@@ -204,7 +210,7 @@ def _intervals(below: np.ndarray, upto: np.ndarray) -> tuple[np.ndarray, np.ndar
     """Bounds on the normal scale and the mean of a standard normal between them."""
     low, high = np.clip(ndtri(below), -FAR, FAR), np.clip(ndtri(upto), -FAR, FAR)
     mass = np.maximum(upto - below, 1e-12)
-    return low, high, (np.exp(-low**2 / 2) - np.exp(-high**2 / 2)) / np.sqrt(2 * np.pi) / mass
+    return low, high, (np.exp(-(low**2) / 2) - np.exp(-(high**2) / 2)) / np.sqrt(2 * np.pi) / mass
 
 
 def round_values(item: ItemCode, x: np.ndarray) -> np.ndarray:
@@ -224,8 +230,15 @@ def digits(values: np.ndarray) -> int:
 
 def _code_item(item, values: np.ndarray, number: int, missing_atom: int, missing_share: float, start: int):
     """(ItemCode, its value atoms), the atoms numbered from `start`."""
-    shared = {"name": item.name, "type": item.type, "asked_if": item.asked_if, "minimum": item.minimum,
-              "maximum": item.maximum, "missing_atom": missing_atom, "missing_share": float(missing_share)}
+    shared = {
+        "name": item.name,
+        "type": item.type,
+        "asked_if": item.asked_if,
+        "minimum": item.minimum,
+        "maximum": item.maximum,
+        "missing_atom": missing_atom,
+        "missing_share": float(missing_share),
+    }
     if item.type in NUMERIC:
         numbers = _numbers(item, values)
         limit = () if item.detection_limit is None else (item.detection_limit,)
@@ -236,24 +249,43 @@ def _code_item(item, values: np.ndarray, number: int, missing_atom: int, missing
         varies = quantile.x[-1] > quantile.x[0]
         _log_constant(item.name, varies)
         atoms = (Atom(number, "numeric", 0, ()),) if varies else ()
-        return ItemCode(**shared, decimals=int(decimals), codes=(), shares=(), quantile=quantile,
-                        atoms=tuple(range(start, start + len(atoms)))), atoms
+        return ItemCode(
+            **shared,
+            decimals=int(decimals),
+            codes=(),
+            shares=(),
+            quantile=quantile,
+            atoms=tuple(range(start, start + len(atoms))),
+        ), atoms
     counts = pd.Series(values).astype(str).value_counts()
     unknown = set(counts.index) - set(item.categories)
     if unknown:
-        raise InputError(f"item {item.name} has {len(unknown)} values outside its categories",
-                         where="phenotype table", expected="codes " + ", ".join(item.categories[:10]))
+        raise InputError(
+            f"item {item.name} has {len(unknown)} values outside its categories",
+            where="phenotype table",
+            expected="codes " + ", ".join(item.categories[:10]),
+            remedy="add the categories to the dictionary, or correct the table",
+        )
     codes = [c for c in item.categories if c in counts.index]
     if item.type == "nominal":
         if len(codes) > 20 and len(codes) > len(values) / 2:
-            raise InputError(f"item {item.name} has {len(codes)} categories for {len(values)} people: an identifier?",
-                             where="dictionary", remedy="give it the role `ignore`, or a numeric type")
+            raise InputError(
+                f"item {item.name} has {len(codes)} categories for {len(values)} people: an identifier?",
+                where="dictionary",
+                remedy="give it the role `ignore`, or a numeric type",
+            )
         codes.sort(key=lambda c: -counts[c])
     shares = (counts[codes] / counts.sum()).to_numpy()
     _log_constant(item.name, len(codes) > 1)
     atoms = _level_atoms(item.type, shares, number)
-    return ItemCode(**shared, decimals=0, codes=tuple(codes), shares=tuple(map(float, shares)), quantile=None,
-                    atoms=tuple(range(start, start + len(atoms)))), atoms
+    return ItemCode(
+        **shared,
+        decimals=0,
+        codes=tuple(codes),
+        shares=tuple(map(float, shares)),
+        quantile=None,
+        atoms=tuple(range(start, start + len(atoms))),
+    ), atoms
 
 
 def _level_atoms(kind: str, shares: np.ndarray, number: int) -> tuple[Atom, ...]:
@@ -269,11 +301,19 @@ def _numbers(item, values: np.ndarray) -> np.ndarray:
     try:
         numbers = values.astype(float)
     except (TypeError, ValueError):
-        raise InputError(f"item {item.name} is {item.type} but holds text", where="phenotype table",
-                         expected="numbers", remedy="correct the table or the type in the dictionary") from None
+        raise InputError(
+            f"item {item.name} is {item.type} but holds text",
+            where="phenotype table",
+            expected="numbers",
+            remedy="correct the table or the type in the dictionary",
+        ) from None
     if not np.isfinite(numbers).all():
-        raise InputError(f"item {item.name} has {int((~np.isfinite(numbers)).sum())} infinite values",
-                         where="phenotype table", expected="finite numbers, or empty where missing")
+        raise InputError(
+            f"item {item.name} has {int((~np.isfinite(numbers)).sum())} infinite values",
+            where="phenotype table",
+            expected="finite numbers, or empty where missing",
+            remedy="correct the table",
+        )
     return numbers
 
 
@@ -289,8 +329,10 @@ def _log_unasked(name: str, count: int) -> None:
 
 def encoding_to_json(encoding: Encoding) -> dict:
     """Everything in plain lists, for json.dump."""
-    items = [item._replace(quantile=item.quantile and [a.tolist() for a in item.quantile])._asdict()
-             for item in encoding.items]
+    items = [
+        item._replace(quantile=item.quantile and [a.tolist() for a in item.quantile])._asdict()
+        for item in encoding.items
+    ]
     return {"items": items, "atoms": [a._asdict() for a in encoding.atoms], "names": list(encoding.names)}
 
 
@@ -301,8 +343,17 @@ def encoding_from_json(plain: dict) -> Encoding:
         q = item["quantile"]
         quantile = q and Quantile(np.array(q[0]), np.array(q[1]), np.array(q[2]).reshape(-1, 3))
         rules = tuple((parent, tuple(codes)) for parent, codes in item["asked_if"])
-        items.append(ItemCode(**{**item, "asked_if": rules, "codes": tuple(item["codes"]),
-                                 "shares": tuple(item["shares"]), "quantile": quantile,
-                                 "atoms": tuple(item["atoms"])}))
+        items.append(
+            ItemCode(
+                **{
+                    **item,
+                    "asked_if": rules,
+                    "codes": tuple(item["codes"]),
+                    "shares": tuple(item["shares"]),
+                    "quantile": quantile,
+                    "atoms": tuple(item["atoms"]),
+                }
+            )
+        )
     atoms = tuple(Atom(**{**a, "cumulative": tuple(a["cumulative"])}) for a in plain["atoms"])
     return Encoding(tuple(items), atoms, tuple(plain["names"]))

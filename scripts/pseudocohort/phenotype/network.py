@@ -53,8 +53,9 @@ class Network(nnx.Module):
         self.encode_in = nnx.Linear(atoms + shape.conditions, hidden, rngs=rngs)
         self.encode_out = nnx.Linear(hidden, 2 * latent, kernel_init=zeros, rngs=rngs)
         self.linear_condition = nnx.Linear(shape.conditions, atoms, kernel_init=zeros, rngs=rngs)
-        self.linear_code = nnx.Linear(latent, atoms, use_bias=False, rngs=rngs,
-                                      kernel_init=nnx.initializers.normal(0.05))
+        self.linear_code = nnx.Linear(
+            latent, atoms, use_bias=False, rngs=rngs, kernel_init=nnx.initializers.normal(0.05)
+        )
         self.linear_score = nnx.Param(jnp.zeros((atoms, atoms)))
         self.hidden_condition = nnx.Linear(shape.conditions, hidden, rngs=rngs)
         self.hidden_code = nnx.Linear(latent, hidden, use_bias=False, rngs=rngs)
@@ -82,15 +83,27 @@ class Network(nnx.Module):
         location = location + score @ (self.linear_score[...] * before)
         h = jnp.tanh(hidden + score @ (self.hidden_score[...] * reads))
         out = jnp.einsum("nh,hao->nao", h, self.hidden_out[...] * feeds[:, :, None])
-        return _head(location, out, self.offset[...], self.log_scale[...], self.log_weight[...],
-                     jnp.array(self.shape.binary)[:, None])
+        return _head(
+            location,
+            out,
+            self.offset[...],
+            self.log_scale[...],
+            self.log_weight[...],
+            jnp.array(self.shape.binary)[:, None],
+        )
 
     def one_head(self, location, hidden, atom) -> Head:
         """Head `atom` (an index, may be traced) from the state of `start` and `advance`."""
         _, _, feeds = masks(self.shape)
         out = jnp.tanh(hidden) @ (self.hidden_out[:, atom] * feeds[:, atom][:, None])
-        return _head(location[:, atom], out, self.offset[atom], self.log_scale[atom], self.log_weight[atom],
-                     jnp.array(self.shape.binary)[atom])
+        return _head(
+            location[:, atom],
+            out,
+            self.offset[atom],
+            self.log_scale[atom],
+            self.log_weight[atom],
+            jnp.array(self.shape.binary)[atom],
+        )
 
     def advance(self, location, hidden, atom, score):
         """Add the score (n,) of atom `atom` to the state."""
@@ -119,8 +132,11 @@ def masks(shape: Shape):
     degree = np.floor(np.linspace(0, max(atoms - 1, 0), shape.hidden)).astype(int)
     number = np.arange(atoms)
     before = number[:, None] < number[None, :]
-    return (jnp.array(before, jnp.float32), jnp.array(number[:, None] < degree[None, :], jnp.float32),
-            jnp.array(degree[:, None] <= number[None, :], jnp.float32))
+    return (
+        jnp.array(before, jnp.float32),
+        jnp.array(number[:, None] < degree[None, :], jnp.float32),
+        jnp.array(degree[:, None] <= number[None, :], jnp.float32),
+    )
 
 
 def _head(location, out, offset, log_scale, log_weight, binary) -> Head:
@@ -152,6 +168,8 @@ def draw(head: Head, component_u, normal):
     """Latents (n,) from the mixtures: component_u uniform (n,) chooses the component, normal (n,) the value."""
     upto = jnp.cumsum(jnp.exp(head.log_weight), axis=-1)[..., :-1]
     which = (component_u[..., None] > upto).sum(-1)[..., None]
-    take = [jnp.take_along_axis(jnp.broadcast_to(v, head.log_weight.shape), which, -1)[..., 0]
-            for v in (head.offset, head.log_scale)]
+    take = [
+        jnp.take_along_axis(jnp.broadcast_to(v, head.log_weight.shape), which, -1)[..., 0]
+        for v in (head.offset, head.log_scale)
+    ]
     return head.location + take[0] + jnp.exp(take[1]) * normal

@@ -25,8 +25,9 @@ from pseudocohort.phenotype.network import draw, with_parameters
 from pseudocohort.phenotype.training import PhenotypeModel
 
 
-def sample_people(model: PhenotypeModel, scores: pd.DataFrame, sex, stratum, seed: int, *,
-                  calibrate: bool = True) -> pd.DataFrame:
+def sample_people(
+    model: PhenotypeModel, scores: pd.DataFrame, sex, stratum, seed: int, *, calibrate: bool = True
+) -> pd.DataFrame:
     """Pseudo people with the given scores (n rows, the model's traits), sex (codes or names) and strata.
 
     Returns columns sex ('male', 'female' or None), age, stratum and the items in dictionary order, in the row
@@ -39,17 +40,20 @@ def sample_people(model: PhenotypeModel, scores: pd.DataFrame, sex, stratum, see
     decoder, latent = draw_latents(model, c, sex, uniform, seed)
     if calibrate and len(c) >= max(POLISH, 2 * (c.shape[1] + latent.shape[1])):
         decoder = calibration.calibrate(
-            latent, c, model.moments, lambda adjusted: decode(model.encoding, adjusted, sex, uniform), decoder)
+            latent, c, model.moments, lambda adjusted: decode(model.encoding, adjusted, sex, uniform), decoder
+        )
     return people_table(decoder, sex, age, stratum)
 
 
-def draw_latents(model: PhenotypeModel, c: np.ndarray, sex: np.ndarray, uniform: np.ndarray,
-                 seed: int) -> tuple[Decoder, np.ndarray]:
+def draw_latents(
+    model: PhenotypeModel, c: np.ndarray, sex: np.ndarray, uniform: np.ndarray, seed: int
+) -> tuple[Decoder, np.ndarray]:
     """Atom by atom: (decoded people, latents float64 (n, atoms), those of atoms that are not active included)."""
     n, atoms = len(c), len(model.encoding.atoms)
     random = counter.generator(seed, "phenotype latents")
     z = np.column_stack([np.ones(n), c]) @ model.code_slope + random.multivariate_normal(
-        np.zeros(len(model.code_covariance)), model.code_covariance, size=n, method="eigh")
+        np.zeros(len(model.code_covariance)), model.code_covariance, size=n, method="eigh"
+    )
     decoder, latent = Decoder(model.encoding, sex, uniform), np.empty((n, atoms))
     if not atoms:
         return decoder, latent

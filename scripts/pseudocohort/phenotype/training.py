@@ -94,20 +94,33 @@ def make_settings(values: dict) -> Settings:
     for key, value in values.items():
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)
-            raise InputError(f"unknown network setting {key!r}", where="config, network",
-                             expected=f"did you mean {near[0]!r}?" if near else ", ".join(known))
+            raise InputError(
+                f"unknown network setting {key!r}",
+                where="config, network",
+                expected=f"did you mean {near[0]!r}?" if near else ", ".join(known),
+                remedy="correct the key network",
+            )
         whole = known[key] is int
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or value <= 0:
-            raise InputError(f"network setting {key} is {value!r}", where="config, network",
-                             expected="a positive whole number" if whole else "a positive number")
+            raise InputError(
+                f"network setting {key} is {value!r}",
+                where="config, network",
+                expected="a positive whole number" if whole else "a positive number",
+                remedy="correct the key network",
+            )
         if key in ("warmup", "validation") and value >= 1:
-            raise InputError(f"network setting {key} is {value!r}", where="config, network",
-                             expected="a share between 0 and 1")
+            raise InputError(
+                f"network setting {key} is {value!r}",
+                where="config, network",
+                expected="a share between 0 and 1",
+                remedy="correct the key network",
+            )
     return Settings(**values)
 
 
-def train_network(phenotypes: pd.DataFrame, people: pd.DataFrame, scores: pd.DataFrame, dictionary, settings: dict,
-                  seed: int) -> PhenotypeModel:
+def train_network(
+    phenotypes: pd.DataFrame, people: pd.DataFrame, scores: pd.DataFrame, dictionary, settings: dict, seed: int
+) -> PhenotypeModel:
     """Train on the given people, all of them training people, in the same row order in all three tables.
 
     phenotypes: items, and the age column that the dictionary names; people: sex, stratum, family; scores: one
@@ -130,31 +143,48 @@ def train_network(phenotypes: pd.DataFrame, people: pd.DataFrame, scores: pd.Dat
     names = [encoding.items[a.item].name for a in encoding.atoms]
     network, best, curve, table = _search(data, c, held, encoding, names, chosen, seed)
     slope, covariance = aggregate_posterior(network, data, c)
-    return PhenotypeModel(network, encoding, conditions, ages, moments(data.score, c), slope, covariance, best, curve,
-                          table)
+    return PhenotypeModel(
+        network, encoding, conditions, ages, moments(data.score, c), slope, covariance, best, curve, table
+    )
 
 
 def _same_rows(phenotypes: pd.DataFrame, people: pd.DataFrame, scores: pd.DataFrame) -> None:
     for name, table in (("people", people), ("scores", scores)):
         if len(table) != len(phenotypes):
-            raise InputError(f"{len(phenotypes)} rows of phenotypes but {len(table)} of {name}", where=name)
+            raise InputError(
+                f"{len(phenotypes)} rows of phenotypes but {len(table)} of {name}",
+                where=name,
+                expected="the same people in each table",
+                remedy="make the tables again",
+            )
         both = "person" in table and "person" in phenotypes
         if both and (table["person"].to_numpy() != phenotypes["person"].to_numpy()).any():
-            raise InputError(f"phenotypes and {name} list the people in different orders", where=name)
+            raise InputError(
+                f"phenotypes and {name} list the people in different orders",
+                where=name,
+                expected="the same order of people in each table",
+                remedy="make the tables again",
+            )
 
 
 def held_out_families(family: np.ndarray, share: float, seed: int) -> np.ndarray:
     """True (n,) for people of randomly chosen whole families, together at least `share` of the people."""
     labels, code, sizes = np.unique(family.astype(str), return_inverse=True, return_counts=True)
     if len(labels) < 2:
-        raise InputError("all training people are of one family: none can be held out", where="people, column family")
+        raise InputError(
+            "all training people are of one family: none can be held out",
+            where="people, column family",
+            expected="people of two families or more",
+            remedy="check the families of the sample sheet",
+        )
     order = counter.order(counter.key(seed, "validation families"), len(labels))
     take = order[: 1 + int(np.searchsorted(np.cumsum(sizes[order]), share * len(family)))][: len(labels) - 1]
     return np.isin(code, take)
 
 
-def _search(data: Encoded, c: np.ndarray, held: np.ndarray, encoding: Encoding, names: list[str], settings: Settings,
-            seed: int):
+def _search(
+    data: Encoded, c: np.ndarray, held: np.ndarray, encoding: Encoding, names: list[str], settings: Settings, seed: int
+):
     """The trial with the lowest validation loss: (network, its settings, learning curve, table of all trials)."""
     rows, best = [], None
     binary = tuple(len(a.cumulative) == 3 for a in encoding.atoms)
@@ -164,8 +194,15 @@ def _search(data: Encoded, c: np.ndarray, held: np.ndarray, encoding: Encoding, 
         start = time.monotonic()
         network, curve = fit_network(data, c, held, names, shape, tried, seed)
         loss = curve["validation_loss"].min()
-        rows.append({"trial": trial, **{k: getattr(tried, k) for k in SPACE}, "epochs": len(curve),
-                     "validation_loss": loss, "seconds": round(time.monotonic() - start, 1)})
+        rows.append(
+            {
+                "trial": trial,
+                **{k: getattr(tried, k) for k in SPACE},
+                "epochs": len(curve),
+                "validation_loss": loss,
+                "seconds": round(time.monotonic() - start, 1),
+            }
+        )
         if best is None or loss < best[0]:
             best = (loss, network, tried, curve)
     return *best[1:], pd.DataFrame(rows)
@@ -173,13 +210,17 @@ def _search(data: Encoded, c: np.ndarray, held: np.ndarray, encoding: Encoding, 
 
 def _random_settings(settings: Settings, random: np.random.Generator) -> Settings:
     low, high = np.log(SPACE["learning_rate"])
-    return dataclasses.replace(settings, hidden=int(random.choice(SPACE["hidden"])),
-                               latent=int(random.choice(SPACE["latent"])),
-                               learning_rate=float(np.exp(random.uniform(low, high))))
+    return dataclasses.replace(
+        settings,
+        hidden=int(random.choice(SPACE["hidden"])),
+        latent=int(random.choice(SPACE["latent"])),
+        learning_rate=float(np.exp(random.uniform(low, high))),
+    )
 
 
-def fit_network(data: Encoded, c: np.ndarray, held: np.ndarray, names: list[str], shape: Shape, settings: Settings,
-                seed: int) -> tuple[Network, pd.DataFrame]:
+def fit_network(
+    data: Encoded, c: np.ndarray, held: np.ndarray, names: list[str], shape: Shape, settings: Settings, seed: int
+) -> tuple[Network, pd.DataFrame]:
     """Train one network; the parameters of the epoch with the lowest validation loss are kept.
 
     data: (n, atoms); c: (n, conditions); held: (n,) bool, the validation people; names: item of every atom.
@@ -308,27 +349,48 @@ def _stop_at_nan(finite: np.ndarray, names: list[str], epoch: int) -> None:
     first = finite[np.flatnonzero(~finite.all(1))[0]]
     bad = list(dict.fromkeys(n for n, ok in zip(names, first, strict=True) if not ok))
     where = ", ".join(bad[:5]) + (f" and {len(bad) - 5} more" if len(bad) > 5 else "")
-    raise InputError(f"training stopped in epoch {epoch + 1}: the loss is no longer a number for item {where}",
-                     where="phenotype network", remedy="look at the item's values and dictionary row, or lower "
-                     "network.learning_rate")
+    raise InputError(
+        f"training stopped in epoch {epoch + 1}: the loss is no longer a number for item {where}",
+        where="phenotype network",
+        remedy="look at the item's values and dictionary row, or lower network.learning_rate",
+    )
 
 
 def _log_progress(row: tuple, epochs: int, begin: float) -> None:
     epoch, train_loss, validation_loss, kl = row
     if epoch % max(epochs // 10, 1) == 0 or epoch == epochs:
         left = (time.monotonic() - begin) / epoch * (epochs - epoch)
-        log.info("network: epoch %d of %d (%d %%), train loss %.3f, validation loss %.3f, KL %.3f, %.0f s left",
-                 epoch, epochs, 100 * epoch // epochs, train_loss, validation_loss, kl, left)
+        log.info(
+            "network: epoch %d of %d (%d %%), train loss %.3f, validation loss %.3f, KL %.3f, %.0f s left",
+            epoch,
+            epochs,
+            100 * epoch // epochs,
+            train_loss,
+            validation_loss,
+            kl,
+            left,
+        )
 
 
 def save_model(directory: str | Path, model: PhenotypeModel) -> None:
     """Write model.json, parameters.npz, learning_curve.tsv and search.tsv; whole or not at all."""
-    flat = {"parameter/" + "/".join(map(str, path)): np.asarray(v[...])
-            for path, v in nnx.to_flat_state(nnx.state(model.network, nnx.Param))}
-    arrays = {**flat, "code_slope": model.code_slope, "code_covariance": model.code_covariance,
-              "moment_slope": model.moments.slope, "moment_covariance": model.moments.covariance}
-    plain = {"encoding": encoding_to_json(model.encoding), **conditions_to_json(model.conditions, model.ages),
-             "shape": model.network.shape._asdict(), "settings": dataclasses.asdict(model.settings)}
+    flat = {
+        "parameter/" + "/".join(map(str, path)): np.asarray(v[...])
+        for path, v in nnx.to_flat_state(nnx.state(model.network, nnx.Param))
+    }
+    arrays = {
+        **flat,
+        "code_slope": model.code_slope,
+        "code_covariance": model.code_covariance,
+        "moment_slope": model.moments.slope,
+        "moment_covariance": model.moments.covariance,
+    }
+    plain = {
+        "encoding": encoding_to_json(model.encoding),
+        **conditions_to_json(model.conditions, model.ages),
+        "shape": model.network.shape._asdict(),
+        "settings": dataclasses.asdict(model.settings),
+    }
     with atomic_directory(directory) as target:
         np.savez(target / "parameters.npz", **arrays)
         (target / "model.json").write_text(json.dumps(plain, allow_nan=False), encoding="utf-8")
@@ -351,8 +413,15 @@ def load_model(directory: str | Path) -> PhenotypeModel:
         variable[...] = jnp.asarray(arrays["parameter/" + "/".join(map(str, path))])
     nnx.update(network, state)
     conditions, ages = conditions_from_json(plain)
-    return PhenotypeModel(network, encoding_from_json(plain["encoding"]), conditions, ages,
-                          Moments(arrays["moment_slope"], arrays["moment_covariance"]), arrays["code_slope"],
-                          arrays["code_covariance"], Settings(**plain["settings"]),
-                          pd.read_csv(directory / "learning_curve.tsv", sep="\t"),
-                          pd.read_csv(directory / "search.tsv", sep="\t"))
+    return PhenotypeModel(
+        network,
+        encoding_from_json(plain["encoding"]),
+        conditions,
+        ages,
+        Moments(arrays["moment_slope"], arrays["moment_covariance"]),
+        arrays["code_slope"],
+        arrays["code_covariance"],
+        Settings(**plain["settings"]),
+        pd.read_csv(directory / "learning_curve.tsv", sep="\t"),
+        pd.read_csv(directory / "search.tsv", sep="\t"),
+    )
