@@ -1,9 +1,12 @@
 """Draft the dictionary from the phenotype table."""
 
 from pseudocohort.cohort.dictionary import draft_dictionary, write_dictionary
+from pseudocohort.cohort.people import read_withdrawals
 from pseudocohort.cohort.phenotypes import read_items
 from pseudocohort.job import logged
 
 with logged(snakemake.log[0]):
-    table = read_items(snakemake.input.phenotypes, snakemake.params.phenotype_id)
+    withdrawn = snakemake.input.get("withdrawn")
+    gone = read_withdrawals(withdrawn) if withdrawn else set()
+    table = read_items(snakemake.input.phenotypes, snakemake.params.phenotype_id, gone)
     write_dictionary(snakemake.output[0], draft_dictionary(table))

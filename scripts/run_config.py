@@ -4,8 +4,8 @@ import yaml
 
 from pseudocohort.files import atomic
 from pseudocohort.job import logged
-from pseudocohort.provenance import shareable, versions
+from pseudocohort.provenance import versions
 
 with logged(snakemake.log[0]), atomic(snakemake.output[0]) as part:
-    text = {"config": shareable(snakemake.params.config), "versions": versions()}
+    text = {"config": snakemake.params.config, "versions": versions()}
     part.write_text(yaml.safe_dump(text, sort_keys=False), encoding="utf-8")

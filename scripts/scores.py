@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pseudocohort.files import atomic
 from pseudocohort.genetics.scores import score
+from pseudocohort.genotypes import read_pvar
 from pseudocohort.job import logged
 
 with logged(snakemake.log[0]):
@@ -11,6 +12,8 @@ with logged(snakemake.log[0]):
     weights = {
         path.name.removesuffix(".txt.gz"): path for path in sorted(Path(snakemake.input.weights).glob("*.txt.gz"))
     }
-    table = score([f"{folder}/chr{chrom}" for chrom in snakemake.params.chromosomes], None, weights)
+    chromosomes = snakemake.params.chromosomes
+    known = [read_pvar(f"results/real/genotypes/chr{chrom}.pvar") for chrom in chromosomes]
+    table = score([f"{folder}/chr{chrom}" for chrom in chromosomes], None, weights, known)
     with atomic(snakemake.output[0]) as part:
         table.to_parquet(part, index=False)

@@ -6,7 +6,6 @@ from pseudocohort.files import atomic
 from pseudocohort.job import logged
 
 with logged(snakemake.log[0]):
-    seed = snakemake.params.seed
+    seed = snakemake.config["seed"]
     with atomic(snakemake.output[0], mode=0o600) as part:
-        part.touch(mode=0o600)
         part.write_text(f"{secrets.randbits(63) if seed is None else seed}\n")

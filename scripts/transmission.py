@@ -21,5 +21,5 @@ with logged(snakemake.log[0]):
         Path(snakemake.output.pgen).with_suffix(""),
         pseudo["person"].to_numpy(),
         pseudo["sex"].to_numpy(),
-        snakemake.params.block_sites,
+        snakemake.config["block_sites"],  # not a param: it never changes the result,
     )

@@ -9,15 +9,15 @@ from pseudocohort.files import digest
 LIBRARY = Path(__file__).parent
 
 
-def code_digest(script: Path) -> str:
-    """Digest of every file of this library that `script` imports, directly or through other modules."""
+def code_digest(script: Path, data: list[Path] | tuple = ()) -> str:
+    """Digest of every file of this library that `script` imports, directly or through other modules, and of `data`."""
     seen: set[Path] = set()
     todo = [script]
     while todo:
         new = _imports(todo.pop()) - seen
         seen |= new
         todo += new
-    return digest(sorted(seen))
+    return digest(sorted([*seen, *data]))
 
 
 @cache

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -19,8 +20,11 @@ def atomic(path: str | Path, mode: int | None = None) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_remains(path)
     temporary = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
+        if mode is not None:
+            temporary.touch(mode=mode)  # before anything secret is in it
         yield temporary
         if mode is not None:
             os.chmod(temporary, mode)
@@ -34,7 +38,8 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
     """Like `atomic` for a directory: it replaces `path` only when the block ends without an error."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".partial-{path.name}-", dir=path.parent))
+    _remove_remains(path)
+    temporary = Path(tempfile.mkdtemp(prefix=f".partial-{os.getpid()}.", suffix=f"-{path.name}", dir=path.parent))
     try:
         yield temporary
         os.chmod(temporary, 0o755)
@@ -43,6 +48,13 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _remove_remains(path: Path) -> None:
+    """Remove what a killed process (power cut, kill -9) left of an earlier attempt to write `path`."""
+    for found in path.parent.glob(".partial-*"):
+        if re.fullmatch(r"\.partial-\d+(\.\w+)?-" + re.escape(path.name), found.name):
+            shutil.rmtree(found) if found.is_dir() else found.unlink(missing_ok=True)
 
 
 def digest(paths: list[str | Path]) -> str:

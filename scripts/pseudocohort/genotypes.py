@@ -124,10 +124,19 @@ class GenotypeWriter:
     person: ids (people,); sex: codes (people,); n_sites: None when it is not known beforehand (.pgen wants it
     first, so the blocks then wait, packed and compressed, in a nameless temporary file beside the target).
     Use as a context manager and call `append` with each block and its sites.
+    carried_only: leave out sites whose ALT nobody carries (n_sites must then be None).
     """
 
-    def __init__(self, prefix: str | Path, person: np.ndarray, sex: np.ndarray, n_sites: int | None):
+    def __init__(
+        self,
+        prefix: str | Path,
+        person: np.ndarray,
+        sex: np.ndarray,
+        n_sites: int | None = None,
+        carried_only: bool = False,
+    ):
         self.prefix, self.person, self.sex, self.n_sites = Path(prefix), person, sex, n_sites
+        self.carried_only = carried_only
         self._sites: list[pd.DataFrame] = []
         self._written = 0
         self.prefix.parent.mkdir(parents=True, exist_ok=True)
@@ -154,6 +163,11 @@ class GenotypeWriter:
         """Append alleles (sites, 2 people) with 0 or 1, every call phased, and their rows chrom pos id ref alt."""
         if haplotypes.shape != (len(sites), 2 * len(self.person)):
             raise ValueError(f"block {haplotypes.shape} for {len(sites)} sites of {len(self.person)} people")
+        if self.carried_only:
+            carried = haplotypes.any(axis=1)
+            haplotypes, sites = haplotypes[carried], sites[carried]
+            if not len(sites):
+                return
         if self.n_sites is None:
             packed = zlib.compress(np.packbits(haplotypes != 0, axis=1), 1)
             self._blocks.append((len(sites), self._spool.write(packed)))

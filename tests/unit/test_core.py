@@ -1,6 +1,8 @@
 """Counter-based bits, atomic files and the .pgen reader and writer."""
 
+import os
 import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -54,6 +56,31 @@ def test_atomic_leaves_nothing_behind_on_error(tmp_path):
             half()
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
     assert (tmp_path / "a.txt").read_text() == "old"
+
+
+KILLED = """
+import os, sys
+from pseudocohort.files import atomic, atomic_directory
+with atomic(sys.argv[1]) as file, atomic_directory(sys.argv[2]) as folder:
+    file.write_text("half")
+    (folder / "x").write_text("half")
+    os._exit(9)
+"""
+
+
+def test_what_a_killed_process_left_is_removed_and_secrets_are_never_open(tmp_path):
+    file, folder, other = tmp_path / "a.txt", tmp_path / "d", tmp_path / ".partial-1-b-a.txt"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", KILLED, file, folder], env=environment)
+    assert done.returncode == 9
+    other.write_text("of another file, at work")
+    assert len(list(tmp_path.iterdir())) == 3
+    with atomic(file, mode=0o600) as part:
+        assert part.stat().st_mode & 0o777 == 0o600
+        part.write_text("whole")
+    with atomic_directory(folder) as part:
+        (part / "x").write_text("whole")
+    assert set(tmp_path.iterdir()) == {file, folder, other}
 
 
 @pytest.fixture

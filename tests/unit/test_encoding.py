@@ -218,7 +218,7 @@ def test_constant_item_is_reproduced_and_said(caplog):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (lambda t: t.assign(crp=np.nan), "item crp has no value among the 300 training people"),
+        (lambda t: t.assign(crp=np.nan), "item crp has fewer than 20 values among the 300 training people"),
         (lambda t: t.assign(crp=np.inf), "item crp has 300 infinite values"),
         (lambda t: t.assign(crp="low"), "item crp is continuous but holds text"),
         (lambda t: t.assign(pain="7"), "item pain has 1 values outside its categories"),

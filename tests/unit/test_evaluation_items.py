@@ -10,7 +10,7 @@ from pseudocohort.evaluation.classifier import auc
 from pseudocohort.evaluation.copies import row_copies
 from pseudocohort.evaluation.item_figures import histogram_edges
 from pseudocohort.evaluation.items import evaluate_items
-from pseudocohort.evaluation.metrics import ks_distance, metric, real_halves, tv_distance
+from pseudocohort.evaluation.metrics import against_floor, compared, ks_distance, metric, real_halves, tv_distance
 from pseudocohort.evaluation.relations import correlations, own_slopes
 from pseudocohort.evaluation.tables import encode
 
@@ -204,3 +204,19 @@ def test_histogram_edges_of_whole_numbers_and_of_a_constant():
     edges = histogram_edges(values)
     assert np.histogram(values, edges)[0].min() >= 5
     assert histogram_edges(np.full(60, 3.0)).tolist() == [2.5, 3.5]
+
+
+def test_halves_that_do_not_differ_or_have_no_value_are_no_division_by_zero():
+    real, pseudo, family = np.zeros((40, 1)), np.ones((30, 1)), np.arange(40).astype(str)
+    halves = real_halves(family, np.repeat(["A", "B"], 20), np.random.default_rng(7))
+
+    def gap(x, y):
+        return np.abs(x.mean(axis=0) - y.mean(axis=0))
+
+    result = against_floor(gap, real, pseudo, halves, family, np.random.default_rng(8))
+    assert result[:3] == (1, 0, 40)  # the least floor is half a person of twenty
+    assert result.interval == (40, 40)
+    assert compared("items", "a distance", result, 1.25)["verdict"] == "beyond"
+    empty = against_floor(gap, real * np.nan, pseudo, halves, family, np.random.default_rng(8))
+    line = compared("items", "a distance", empty._replace(value=1.0), 1.25)
+    assert (line["ratio"], line["verdict"]) == (None, "stated")

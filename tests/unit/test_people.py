@@ -194,6 +194,21 @@ def test_impossible_people_are_refused():
     make_people(persons, sheet_of(persons, sex=[1, 2] * 30), set(), 0.2, 1, x_requested=True)
 
 
+def test_a_stratum_needs_a_father_and_a_mother_outside_the_holdout():
+    persons, sex, stratum = [f"secret{i}" for i in range(60)], [1, 2] * 30, ["north"] * 60
+    for alone in ([1] * 8, [2], [0]):
+        some = sex[: 60 - len(alone)] + alone
+        sheet = sheet_of(persons, sex=some, stratum=stratum[: 60 - len(alone)] + ["island"] * len(alone))
+        refused("stratum island has", "join small strata", sheet=sheet, holdout=0.1)
+    refused(
+        "stratum monks has 27 males and 0 females outside the holdout, and 1 more strata lack",
+        sheet=sheet_of(persons, sex=[1] * 30 + [2] * 30, stratum=["monks"] * 30 + ["nuns"] * 30),
+        holdout=0.1,
+    )
+    some = [1, 2] * 25 + [1] * 5 + [0] * 5  # those whose sex is unknown can be mothers
+    make_people(persons, sheet_of(persons, sex=some, stratum=stratum[:50] + ["island"] * 10), set(), 0.1, 1)
+
+
 def test_impossible_parents_are_refused():
     persons = [f"secret{i}" for i in range(60)]
 

@@ -1,5 +1,6 @@
 """What surrounds the rules: code digests, logs and errors of jobs, provenance, cohorts of an analysis."""
 
+import errno
 import logging
 from pathlib import Path
 
@@ -72,14 +73,28 @@ def test_an_input_error_is_told_once_and_logged(tmp_path, capsys):
     assert logging.getLogger("pseudocohort").handlers == []
 
 
-def test_any_other_error_is_logged_and_raised(tmp_path):
+def test_any_other_error_is_logged_without_the_data_that_it_quotes(tmp_path, capsys, monkeypatch):
     def job():
         with logged(str(tmp_path / "job.log")):
-            raise ZeroDivisionError("of nothing")
+            pd.Series([f"DEMO{7:04d}"]).astype(float)
 
-    with pytest.raises(ZeroDivisionError):
-        job()
-    assert "of nothing" in (tmp_path / "job.log").read_text()
+    for debug in ("0", "1"):
+        monkeypatch.setenv("PSEUDOCOHORT_DEBUG", debug)
+        with pytest.raises(SystemExit, match="1"):
+            job()
+        for told in (capsys.readouterr().err, (tmp_path / "job.log").read_text()):
+            assert "ValueError" in told
+            assert "test_plumbing.py" in told
+            assert ("DEMO0007" in told) == (debug == "1")
+
+
+def test_a_full_disk_is_told_without_its_paths(tmp_path, capsys):
+    path = f"DEMO{7:04d}.tsv"
+    with pytest.raises(SystemExit, match="1"), logged(str(tmp_path / "job.log")):
+        raise OSError(errno.ENOSPC, "whatever", path)
+    for told in (capsys.readouterr().err, (tmp_path / "job.log").read_text()):
+        assert "OSError: No space left on device" in told
+        assert "DEMO0007" not in told
 
 
 def test_the_configuration_that_may_leave_has_no_seed_and_no_path():

@@ -26,7 +26,7 @@ from evaluation_cohort import (
     write_genomes,
 )
 from pseudocohort import counter
-from pseudocohort.cohort.dictionary import write_dictionary
+from pseudocohort.cohort.dictionary import Dictionary, write_dictionary
 from pseudocohort.evaluation.associations import evaluate_associations
 from pseudocohort.evaluation.genomes import evaluate_genomes
 from pseudocohort.evaluation.items import evaluate_items
@@ -205,6 +205,24 @@ def test_page_of_a_run_without_figures_or_with_a_missed_goal(run, tmp_path):
     text = (tmp_path / "report.html").read_text()
     assert "✘ Items" in text
     assert "a &lt;measure&gt; &amp; more" in text
+
+
+def test_examples_use_only_what_the_pseudo_people_have(run):
+    paths = inputs(run)
+    write_page(run / "examples.html", **paths)
+    text = (run / "examples.html").read_text()
+    assert "~ age + sex, data" in text
+    assert "--covar-name age" in text
+    assert "--glm hide-covar sex --out" in text
+    ageless = Dictionary(tuple(row for row in DICTIONARY.rows if row.role != "age"))
+    write_dictionary(run / "ageless.tsv", ageless)
+    (run / "sexless.json").write_text(json.dumps({"people": {"sex": {"unknown": 400, "male": 0, "female": 0}}}))
+    paths |= {"dictionary": run / "ageless.tsv", "import_report": run / "sexless.json"}
+    write_page(run / "examples.html", **paths)
+    text = (run / "examples.html").read_text()
+    assert "~ 1, data" in text
+    assert "--covar" not in text
+    assert "--glm hide-covar allow-no-covars --out" in text
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,14 @@ def read(prefix):
         return file.haplotypes(0, file.n_sites), file.sites, file.people
 
 
+def read_everywhere(prefix, sites):
+    """Alleles at all sites: those left out of the file are carried by nobody."""
+    made, kept, people = read(prefix)
+    everywhere = np.zeros((len(sites), 2 * len(people)), dtype=np.int8)
+    everywhere[sites["id"].isin(kept["id"]).to_numpy()] = made
+    return everywhere
+
+
 def pedigree_of(sex, people=40, generations=5, mating="balanced"):
     return make_pedigree(sex, np.zeros(len(sex)), ("all",), people, generations, mating, seed=9)
 
@@ -60,12 +68,15 @@ def test_every_allele_is_the_founders_at_the_mosaic(real, tmp_path):
     made, made_sites, people = read(tmp_path / "out" / "chr22")
     columns = np.stack([2 * rows, 2 * rows + 1], axis=1).ravel()
     copied = founder_at(mosaic, site_fractions(MAP, sites["pos"]))
-    np.testing.assert_array_equal(made, np.take_along_axis(alleles[:, columns], copied, axis=1))
-    pd.testing.assert_frame_equal(made_sites, sites, check_dtype=False)
+    expected = np.take_along_axis(alleles[:, columns], copied, axis=1)
+    carried = expected.any(axis=1)
+    np.testing.assert_array_equal(made, expected[carried])
+    pd.testing.assert_frame_equal(made_sites, sites[carried].reset_index(drop=True), check_dtype=False)
     assert list(people["person"]) == list(ids)
     np.testing.assert_array_equal(people["sex"], pedigree.sex[-1])
-    frequency = made.mean(axis=1)
-    assert ((frequency == 0) & (alleles[:, columns].mean(axis=1) > 0)).any()  # lost by drift, yet written
+    # The list of sites tells neither of founders' alleles lost by drift nor of what only other people carry.
+    assert (~carried & alleles[:, columns].any(axis=1)).any()
+    assert (~carried & ~alleles[:, columns].any(axis=1) & alleles.any(axis=1)).any()
     assert (np.diff(mosaic.offset) > 3).mean() > 0.9
 
 
@@ -88,14 +99,14 @@ def test_bytes_do_not_depend_on_blocks_or_tiles(real, tmp_path, monkeypatch):
 def test_no_mendelian_error_at_any_transmission(real, tmp_path, mating):
     """The pedigree cut off after g generations gives generation g, for the gametes' draws do not depend on what
     follows; every child's paternal allele is one of the father's, the maternal one of the mother's."""
-    prefix, alleles, sex, _ = real
+    prefix, alleles, sex, sites = real
     whole = pedigree_of(sex, 30, 4, mating)
     before = alleles
     for g in range(1, 5):
         cut = Pedigree(whole.father[:g], whole.mother[:g], whole.sex[: g + 1], whole.stratum[: g + 1], whole.strata)
         mosaic = trace_mosaic(cut, MAP.length_cm / 100, "22", 4, device="cpu")
         transmit(prefix, np.arange(50), mosaic, MAP, tmp_path / "g", make_ids(cut.people), cut.sex[-1])
-        now = read(tmp_path / "g")[0]
+        now = read_everywhere(tmp_path / "g", sites)
         for which, parent in enumerate((cut.father[-1], cut.mother[-1])):
             child = now[:, which::2]
             first, second = before[:, 2 * parent], before[:, 2 * parent + 1]
@@ -106,11 +117,11 @@ def test_no_mendelian_error_at_any_transmission(real, tmp_path, mating):
 
 
 def test_x_by_sex(tmp_path):
-    alleles, sex, _ = founders_file(tmp_path / "chrX", chrom="X")
+    alleles, sex, sites = founders_file(tmp_path / "chrX", chrom="X")
     pedigree = pedigree_of(sex, 30, 1)
     mosaic = trace_mosaic(pedigree, MAP.length_cm / 100, "X", 4, "X", "cpu")
     transmit(tmp_path / "chrX", np.arange(50), mosaic, MAP, tmp_path / "out", make_ids(30), pedigree.sex[-1])
-    made = read(tmp_path / "out")[0]
+    made = read_everywhere(tmp_path / "out", sites)
     male = pedigree.sex[-1] == 1
     np.testing.assert_array_equal(made[:, 0::2][:, male], made[:, 1::2][:, male])
     np.testing.assert_array_equal(made[:, 0::2][:, ~male], alleles[:, 2 * pedigree.father[0][~male]])

@@ -8,8 +8,8 @@ rule seed:
         "logs/seed.log",
     localrule: True
     params:
-        seed=config["seed"],
-        code=code("seed"),
+        # Not the seed itself, which would stand in Snakemake's metadata; nor a digest of code: a drawn seed is kept.
+        seed=lambda wildcards: seed_digest(),
     message:
         "The one seed of this run"
     script:
@@ -18,7 +18,7 @@ rule seed:
 
 rule draft_dictionary:
     input:
-        **given("phenotypes"),
+        unpack(lambda wildcards: given("phenotypes", "withdrawn")),
     output:
         "results/dictionary_draft.tsv",
     log:
@@ -50,8 +50,10 @@ rule import_tables:
         report="results/real/import/tables.json",
     log:
         "logs/import_tables.log",
+    benchmark:
+        "logs/benchmarks/import_tables.tsv"
     resources:
-        mem_mb=memory(1500, 10),
+        mem_mb=memory(1500, 50),
         runtime=minutes(10),
     params:
         source=lambda wildcards: config["input"]["genotypes"],
@@ -63,7 +65,7 @@ rule import_tables:
         unmatched=config["unmatched"],
         holdout=config["holdout"],
         scoring_files=config["scoring_files"],
-        code=code("import_tables"),
+        code=code("import_tables", "resources/chromosome_lengths.tsv"),
     message:
         "Check all inputs; import people, items and dictionary; draw the holdout by family"
     script:
@@ -73,6 +75,7 @@ rule import_tables:
 rule import_chromosome:
     input:
         genotypes=lambda wildcards: of_chromosome("genotypes", wildcards.chrom),
+        companions=lambda wildcards: companions(wildcards.chrom),
         map=lambda wildcards: of_chromosome("maps", wildcards.chrom),
         people="results/real/people.parquet",
     output:
@@ -89,15 +92,15 @@ rule import_chromosome:
     benchmark:
         "logs/benchmarks/import_chromosome/chr{chrom}.tsv"
     resources:
-        mem_mb=memory(1500),
-        runtime=minutes(15, 0.2),
+        mem_mb=memory(1500, 20),
+        runtime=minutes(15, 20),
     params:
         build=config["build"],
         unphased=config["unphased"],
         missing=config["missing"],
         multiallelic=config["multiallelic"],
         male_x_heterozygous=config["male_x_heterozygous"],
-        code=code("import_chromosome"),
+        code=code("import_chromosome", "resources/chromosome_lengths.tsv"),
     message:
         "Import genotypes of chromosome {wildcards.chrom}"
     script:
@@ -128,7 +131,7 @@ rule run_config:
         "logs/run_config.log",
     localrule: True
     params:
-        config=lambda wildcards: config,
+        config=lambda wildcards: shareable(config),
         code=code("run_config"),
     message:
         "The resolved configuration and the versions"

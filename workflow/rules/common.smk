@@ -1,5 +1,6 @@
 """Everything that is not a rule: paths, resources, digests of code, the checked configuration."""
 
+import hashlib
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ sys.path.insert(0, str(SCRIPTS))
 from pseudocohort import config as configuration  # noqa: E402
 from pseudocohort.closure import code_digest  # noqa: E402
 from pseudocohort.errors import InputError  # noqa: E402
+from pseudocohort.provenance import shareable  # noqa: E402
 
 SUFFIXES = ["pgen", "pvar", "psam"]
 CHROMOSOMES = (
@@ -29,9 +31,14 @@ def resolve_config(given):
     return resolved
 
 
-def code(rule):
-    """Digest of the library files that scripts/RULE.py uses: what changed there is run again."""
-    return code_digest(SCRIPTS / f"{rule}.py")
+def code(rule, *data):
+    """Digest of the library files that scripts/RULE.py uses, and of data files: what changed there is run again."""
+    return code_digest(SCRIPTS / f"{rule}.py", [SCRIPTS.parent / path for path in data])
+
+
+def seed_digest():
+    """Tells whether the configured seed has changed, without telling the seed."""
+    return hashlib.sha256(repr(config["seed"]).encode()).hexdigest()[:8]
 
 
 def dictionary_file(wildcards):
@@ -65,6 +72,25 @@ def of_chromosome(key, chrom):
     return config["input"][key].replace("{chrom}", chrom)
 
 
+def companions(chrom):
+    """The .pvar and .psam of a given .pgen; nothing for other files."""
+    path = Path(of_chromosome("genotypes", chrom))
+    return (
+        [str(path.with_suffix(end)) for end in (".pvar", ".psam")]
+        if path.suffix == ".pgen"
+        else []
+    )
+
+
+def secrets():
+    """The pedigree and mosaics, where the configuration keeps them."""
+    kept = [
+        "results/pedigree.npz",
+        *expand("results/mosaic/chr{chrom}.npz", chrom=CHROMOSOMES),
+    ]
+    return kept if config["keep_mosaic"] else []
+
+
 def genotypes(cohort, chromosomes=None):
     """All .pgen, .pvar and .psam files of a cohort."""
     return expand(
@@ -77,18 +103,23 @@ def people_of(cohort):
     return "synthetic" if cohort == "synthetic" else "real"
 
 
-def memory(base_mb, per_input_mb=0.0, per_thousand_people=0.0):
-    """mem_mb from the size of the input, the number of pseudo people and the attempt."""
-    thousands = (config.get("people") or 10_000) / 1000
-    return lambda wildcards, input, attempt: int(
-        attempt
-        * (base_mb + per_input_mb * input.size_mb + per_thousand_people * thousands)
+def memory(base_mb, per_thousand_people=0.0, per_square=0.0):
+    """mem_mb from the number of people, in thousands, and the attempt.
+
+    Genotypes stream, so the number of sites does not matter. The rules do not know the number of real people;
+    it is taken to be that of the pseudo people.
+    """
+    n = (config["people"] or 10_000) / 1000
+    return lambda wildcards, attempt: int(
+        attempt * (base_mb + per_thousand_people * n + per_square * n**2)
     )
 
 
-def minutes(base, per_input_mb=0.0, per_thousand_people=0.0):
-    """runtime in minutes, in the same way."""
-    return memory(base, per_input_mb, per_thousand_people)
+def minutes(base, per_gigabyte=0.0):
+    """runtime in minutes from the size of the input and the attempt."""
+    return lambda wildcards, input, attempt: int(
+        attempt * (base + per_gigabyte * input.size_mb / 1000)
+    )
 
 
 def unless_kept(path):
@@ -107,6 +138,13 @@ def tell_results(config):
             "                   results/synthetic/phenotypes.tsv.gz (and .parquet)\n"
             "                   results/synthetic/scores.parquet"
         )
+
+
+def captions():
+    """The captions of the figures, for the report's digest."""
+    return sorted(
+        str(path) for path in (SCRIPTS.parent / "workflow" / "report").glob("*.rst")
+    )
 
 
 def figure(name, category):

@@ -79,8 +79,8 @@ rule planted:
     benchmark:
         "logs/benchmarks/planted.tsv"
     resources:
-        mem_mb=memory(1500, 2),
-        runtime=minutes(15, 0.1),
+        mem_mb=memory(1500, 20),
+        runtime=minutes(15, 20),
     params:
         planted=config["planted"],
         build=config["build"],

@@ -18,8 +18,8 @@ rule evaluate_genomes:
     benchmark:
         "logs/benchmarks/evaluate_genomes.tsv"
     resources:
-        mem_mb=memory(3000, 2),
-        runtime=minutes(20, 0.2),
+        mem_mb=memory(1500, 50),
+        runtime=minutes(20, 20),
     params:
         chromosomes=CHROMOSOMES,
         generations=config["generations"],
@@ -48,8 +48,8 @@ rule evaluate_items:
     benchmark:
         "logs/benchmarks/evaluate_items.tsv"
     resources:
-        mem_mb=memory(3000, 20),
-        runtime=minutes(20, 1),
+        mem_mb=memory(1500, 50),
+        runtime=minutes(20, 20),
     params:
         code=code("evaluate_items"),
     message:
@@ -72,8 +72,8 @@ rule evaluate_associations:
     benchmark:
         "logs/benchmarks/evaluate_associations.tsv"
     resources:
-        mem_mb=memory(3000, 5),
-        runtime=minutes(20, 0.2),
+        mem_mb=memory(3000),
+        runtime=minutes(20, 20),
     params:
         code=code("evaluate_associations"),
     message:
@@ -110,9 +110,7 @@ rule figures_genomes:
         figure("pca", "Genomes"),
     log:
         "logs/figures_genomes.log",
-    resources:
-        mem_mb=memory(1500, 10),
-        runtime=10,
+    localrule: True
     params:
         code=code("figures_genomes"),
     message:
@@ -134,9 +132,7 @@ rule figures_items:
         figure("learning_curve", "Items"),
     log:
         "logs/figures_items.log",
-    resources:
-        mem_mb=memory(1500, 10),
-        runtime=10,
+    localrule: True
     params:
         code=code("figures_items"),
     message:
@@ -156,9 +152,7 @@ rule figures_associations:
         by_trait=directory("results/figures/manhattan"),
     log:
         "logs/figures_associations.log",
-    resources:
-        mem_mb=memory(1500, 10),
-        runtime=10,
+    localrule: True
     params:
         code=code("figures_associations"),
     message:
@@ -183,7 +177,7 @@ rule report_page:
         "logs/report_page.log",
     localrule: True
     params:
-        code=code("report_page"),
+        code=code("report_page", *captions()),
     message:
         "The report: {output}"
     script:

@@ -19,8 +19,8 @@ rule weights:
         "logs/benchmarks/weights.tsv"
     threads: 2
     resources:
-        mem_mb=memory(3000, 20),
-        runtime=minutes(30, 1),
+        mem_mb=memory(1500, 100, 32),
+        runtime=minutes(30, 20),
     params:
         chromosomes=CHROMOSOMES,
         build=config["build"],
@@ -38,6 +38,7 @@ rule scores:
     input:
         lambda wildcards: genotypes(wildcards.cohort),
         weights="results/weights",
+        known=expand(GENOTYPES, cohort="real", chrom=CHROMOSOMES, suffix="pvar"),
     output:
         "results/{cohort}/scores.parquet",
     log:
@@ -47,8 +48,8 @@ rule scores:
     wildcard_constraints:
         cohort="real|synthetic",
     resources:
-        mem_mb=memory(1500, 2),
-        runtime=minutes(10, 0.2),
+        mem_mb=memory(1500, 20),
+        runtime=minutes(10, 20),
     params:
         chromosomes=CHROMOSOMES,
         code=code("scores"),
@@ -72,8 +73,8 @@ rule association:
     benchmark:
         "logs/benchmarks/association/{cohort}.tsv"
     resources:
-        mem_mb=memory(3000, 5),
-        runtime=minutes(30, 1),
+        mem_mb=memory(2000, 100),
+        runtime=minutes(30, 20),
     params:
         chromosomes=CHROMOSOMES,
         minimum_minor_allele_count=config["association"]["minimum_minor_allele_count"],

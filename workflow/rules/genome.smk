@@ -12,8 +12,10 @@ rule pedigree:
         drift="results/evaluation/drift.json",
     log:
         "logs/pedigree.log",
+    benchmark:
+        "logs/benchmarks/pedigree.tsv"
     resources:
-        mem_mb=memory(800, per_thousand_people=40),
+        mem_mb=memory(800, 40),
         runtime=minutes(10),
     params:
         people=config["people"],
@@ -38,8 +40,8 @@ rule mosaic:
     benchmark:
         "logs/benchmarks/mosaic/chr{chrom}.tsv"
     resources:
-        mem_mb=memory(800, per_thousand_people=20),
-        runtime=minutes(10, per_thousand_people=0.2),
+        mem_mb=memory(800, 20),
+        runtime=minutes(10, 20),
     params:
         device=config["device"],
         code=code("mosaic"),
@@ -75,10 +77,9 @@ rule transmission:
     benchmark:
         "logs/benchmarks/transmission/chr{chrom}.tsv"
     resources:
-        mem_mb=memory(800, per_thousand_people=60),
-        runtime=minutes(15, 0.2),
+        mem_mb=memory(800, 20),
+        runtime=minutes(15, 20),
     params:
-        block_sites=config["block_sites"],
         recipe=[config["people"], config["generations"], config["mating"]],
         code=code("transmission"),
     message:

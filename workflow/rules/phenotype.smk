@@ -16,8 +16,8 @@ rule network:
         "logs/benchmarks/network.tsv"
     threads: 2
     resources:
-        mem_mb=memory(3000, 20),
-        runtime=minutes(60, 10),
+        mem_mb=memory(2000, 100),
+        runtime=minutes(60, 20),
     params:
         network=config["network"],
         code=code("network"),
@@ -45,8 +45,8 @@ rule phenotypes:
     benchmark:
         "logs/benchmarks/phenotypes.tsv"
     resources:
-        mem_mb=memory(3000, 20, 50),
-        runtime=minutes(15, 1, 1),
+        mem_mb=memory(3000, 50),
+        runtime=minutes(15, 20),
     params:
         code=code("phenotypes"),
     message:

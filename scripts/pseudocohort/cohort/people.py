@@ -152,6 +152,7 @@ def make_people(
     people["family"] = _numbered(people)
     _check_people(people, minimum, x_requested)
     people["part"] = holdout_parts(people, holdout, seed)
+    _check_strata(people)
     report = _report(people, only, links, withdrawn, unknown)
     return people[list(PEOPLE_COLUMNS)].astype({"part": "str"}), report
 
@@ -340,6 +341,25 @@ def _check_people(people: pd.DataFrame, minimum: int, x_requested: bool) -> None
             where="sample sheet, column sex",
             expected="1 or 2 for everyone",
             remedy="complete the sex, or leave X out of the chromosomes",
+        )
+
+
+def _check_strata(people: pd.DataFrame) -> None:
+    """InputError unless every stratum has a father and a mother left when the holdout is taken away.
+
+    A person whose sex is unknown can be either, as in the pedigree.
+    """
+    founders = people[people["part"] == "train"]
+    counts = pd.crosstab(founders["stratum"], founders["sex"]).reindex(columns=[0, 1, 2], fill_value=0)
+    lacking = counts[(counts[[1, 2]] == 0).sum(axis=1) > counts[0]]
+    if len(lacking):
+        name, row = lacking.index[0], lacking.iloc[0]
+        raise InputError(
+            f"stratum {name} has {row[1]} males and {row[2]} females outside the holdout"
+            + (f", and {len(lacking) - 1} more strata lack one or the other" if len(lacking) > 1 else ""),
+            where="sample sheet, columns stratum and sex",
+            expected="at least one of each in every stratum, for parents are taken within it",
+            remedy="join small strata in the sample sheet, or leave the column out",
         )
 
 

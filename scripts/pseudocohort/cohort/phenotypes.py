@@ -70,10 +70,13 @@ def import_phenotypes(
     return frame, report | _item_report(frame, wanted, removed)
 
 
-def read_items(path: str | Path, id_column: str | None = None) -> pd.DataFrame:
-    """The text cells of a phenotype table without its column of ids, for drafting a dictionary."""
+def read_items(
+    path: str | Path, id_column: str | None = None, withdrawn: set[str] | frozenset[str] = frozenset()
+) -> pd.DataFrame:
+    """The text cells of a phenotype table without its column of ids and withdrawn people, for drafting a dictionary."""
     table = read_table(path)
-    return table.drop(columns=_id_column(table, id_column, Path(path)))
+    column = _id_column(table, id_column, Path(path))
+    return table[~table[column].isin(withdrawn)].drop(columns=column)
 
 
 def _id_column(table: pd.DataFrame, id_column: str | None, path: Path) -> str:

@@ -227,7 +227,7 @@ def _inflation_metrics(traits: list[Trait]) -> list[dict]:
             metric(
                 "association", f"{name}, pseudo over real (mean of traits)", value, floor=floor,
                 interval=(low, high) if error else None, goal="0.95 to 1.05, or 1 in the interval",
-                within=bool(0.95 <= value <= 1.05 or low <= 1 <= high), headline=k == 0,
+                within=bool(0.95 <= value <= 1.05 or low <= 1 <= high) if np.isfinite(floor) else None, headline=k == 0,
                 note="same sites; excess over 1 scaled to the founders' number of people; floor: holdout over founders",
             )
         )  # fmt: skip

@@ -46,12 +46,15 @@ def evaluate_genomes(
     sites: at most so many of a chromosome; persons: at most so many of each group for LD, spectrum and PCA.
     """
     part = people["part"].to_numpy(dtype=str)
+    alone = ~people["family"].duplicated().to_numpy()
     lengths = [read_map(maps[chrom], chrom).length_cm for chrom in real if chrom != "X"]
     spacing = max(STRUCTURE_CM, sum(lengths) / STRUCTURE_SITES)
     samples = []
     for chrom in real:
         samples.append(
-            sample_chromosome(chrom, real[chrom], pseudo[chrom], maps[chrom], part, seed, sites, persons, spacing)
+            sample_chromosome(
+                chrom, real[chrom], pseudo[chrom], maps[chrom], part, alone, seed, sites, persons, spacing
+            )
         )
         log.info("chromosome %s: %d sites compared", chrom, len(samples[-1].cm))
     rng = counter.generator(seed, "evaluate genomes")
@@ -100,7 +103,7 @@ def frequency_metrics(
             ratio=ratio,
             interval=_interval(np.sqrt(draws[:, 0] / draws[:, 1])),
             goal="R ≤ 1.25",
-            within=bool(ratio <= 1.25),
+            within=bool(ratio <= 1.25) if np.isfinite(ratio) else None,
             headline=True,
             note="equal numbers of people",
         )
@@ -223,6 +226,8 @@ def linkage_metrics(
             continue
         draws = _resampled(block[inside], pairs[inside, 2:] - chance, rng)
         train, held, made = pairs[inside, 2:].mean(axis=0) - chance
+        if train <= 0:  # too few people to tell linkage from chance
+            continue
         kept = np.exp(-2 * generations * pairs[inside, 1].mean() / 100)
         lines.append(
             metric(
@@ -309,7 +314,11 @@ def _codes(chrom: np.ndarray, window: np.ndarray) -> np.ndarray:
 
 
 def _resampled(block: np.ndarray, columns: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Means of the columns over blocks drawn with replacement: (RESAMPLES, columns)."""
+    """Means of the columns over blocks drawn with replacement: (RESAMPLES, columns).
+
+    block: (rows,) numbers of blocks; a number without rows, as where only some rows are judged, is no block.
+    """
+    block = np.unique(block, return_inverse=True)[1]
     sizes = np.bincount(block)
     sums = np.column_stack([np.bincount(block, c) for c in columns.T])
     drawn = rng.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), size=RESAMPLES)

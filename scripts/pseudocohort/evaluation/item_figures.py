@@ -104,7 +104,7 @@ def scores(setting: Setting, real: Table, pseudo: Table) -> dict[str, np.ndarray
         centre, scale = score[train].mean(), score[train].std()
         sets = [(s - centre) / scale for s in (score[train], pseudo.scores[:, t], score[~train])]
         columns = [real.values[train, j], pseudo.values[:, j], real.values[~train, j]]
-        cuts, edges = np.quantile(sets[0], np.linspace(0.1, 0.9, 9)), histogram_edges(sets[0])
+        cuts, edges = np.quantile(sets[0], np.linspace(0.1, 0.9, 9)), _merged(sets[2], histogram_edges(sets[0]))
         arrays[f"score/{k}/edges"] = edges
         arrays[f"score/{k}/density"] = np.array([density(s, edges) for s in sets])
         arrays[f"score/{k}/deciles"] = np.array([_by_decile(s, y, cuts) for s, y in zip(sets, columns, strict=True)])

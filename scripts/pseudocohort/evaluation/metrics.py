@@ -70,7 +70,7 @@ def metric(
 
 
 def compared(group: str, name: str, result: Comparison, limit: float, **more) -> dict:
-    """The line of a Comparison whose goal is a ratio of at most `limit`."""
+    """The line of a Comparison whose goal is a ratio of at most `limit`; without a floor there is no verdict."""
     return metric(
         group,
         name,
@@ -79,7 +79,7 @@ def compared(group: str, name: str, result: Comparison, limit: float, **more) ->
         ratio=result.ratio,
         interval=result.interval,
         goal=f"R ≤ {limit:g}",
-        within=bool(result.ratio <= limit),
+        within=bool(result.ratio <= limit) if np.isfinite(result.ratio) else None,
         **more,
     )
 
@@ -131,6 +131,7 @@ def against_floor(
     halves = [(a, b) for a, b in halves if min(len(a), len(b), len(pseudo)) > 1]
     if not halves:
         return Comparison(np.nan, np.nan, np.nan, (np.nan, np.nan), np.array([]))
+    resolution = 0.5 / len(halves[0][0])  # a floor of nothing is no smaller than half a person
     for first, second in halves:
         second, drawn = _matched(second, len(pseudo), rng)
         values.append(distance(pseudo[drawn], real[first]))
@@ -139,15 +140,12 @@ def against_floor(
         first, second = halves[r % len(halves)]
         first, second = (_resample_families(rows, family, rng) for rows in (first, second))
         drawn = rng.integers(len(pseudo), size=min(len(second), len(pseudo)))
-        with np.errstate(all="ignore"):
-            ratios.append(
-                _total(total, distance(pseudo[drawn], real[first])) / _total(total, distance(real[second], real[first]))
-            )
+        made, held = (_total(total, distance(x, real[first])) for x in (pseudo[drawn], real[second]))
+        ratios.append(_ratio(made, held, resolution))
     value = float(np.mean([_total(total, v) for v in values]))
     floor = float(np.mean([_total(total, v) for v in floors]))
-    resolution = 0.5 / len(halves[0][0])  # a floor of nothing is no smaller than half a person
     by_part = _mean_rows(values) / np.maximum(_mean_rows(floors), resolution)
-    ratio = value / max(floor, resolution) if np.isfinite(floor) else np.nan
+    ratio = _ratio(value, floor, resolution)
     return Comparison(value, floor, ratio, _spread(ratio, np.array(ratios)), by_part)
 
 
@@ -210,6 +208,11 @@ def _number(value) -> float | None:
 
 def _total(total: Callable[[np.ndarray], float], parts: np.ndarray) -> float:
     return float(total(parts)) if np.isfinite(parts).any() else np.nan
+
+
+def _ratio(value: float, floor: float, resolution: float) -> float:
+    """value / floor, with a floor of at least `resolution`; NaN without a floor."""
+    return value / max(floor, resolution) if np.isfinite(floor) else np.nan
 
 
 def _mean_rows(rows: list[np.ndarray]) -> np.ndarray:

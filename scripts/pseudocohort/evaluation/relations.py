@@ -122,7 +122,7 @@ def correlation_metrics(setting: Setting, real: Table, pseudo: Table, naive: Tab
     slope, floor, naive_slope = (
         slope_through_origin(sets["train"][upper], sets[k][upper]) for k in ("pseudo", "holdout", "baseline")
     )
-    partial = setting.compare(distance, _given(reals, real), _given(pseudos, pseudo), total=root_mean)
+    partial = setting.compare(distance, _given(reals, real, ~setting.train), _given(pseudos, pseudo), total=root_mean)
     return [
         compared("items", "correlations of items (RMS difference)", result, 1.5, baseline=naive_ratio, headline=True),
         _slope_metric("items", "slope of pseudo on real correlations where |ρ| > 0.1", slope, floor, naive_slope),
@@ -207,8 +207,11 @@ def _slope_metric(group: str, name: str, slope: float, floor: float, baseline: f
     )
 
 
-def _given(x: np.ndarray, table: Table) -> np.ndarray:
-    """Residuals of the columns after regression on age, age squared, sex, stratum and all scores, NaN kept."""
+def _given(x: np.ndarray, table: Table, rows: np.ndarray | None = None) -> np.ndarray:
+    """Residuals of the columns after regression on age, age squared, sex, stratum and all scores, NaN kept.
+
+    rows: (n,) bool, who is regressed and gets residuals: the real halves, not the people that the scores have seen.
+    """
     sex, stratum, age = table.conditions.T
     age = np.where(np.isnan(age), np.nanmean(age) if np.isfinite(age).any() else 0.0, age)
     design = np.column_stack(
@@ -225,7 +228,7 @@ def _given(x: np.ndarray, table: Table) -> np.ndarray:
     design = design / np.where(scale > 0, scale, 1.0)
     residual = np.full_like(x, np.nan)
     for c in range(x.shape[1]):
-        seen = ~np.isnan(x[:, c])
+        seen = ~np.isnan(x[:, c]) if rows is None else ~np.isnan(x[:, c]) & rows
         if seen.sum() > 2 * design.shape[1]:
             fit = np.linalg.lstsq(design[seen], x[seen, c], rcond=None)[0]
             residual[seen, c] = x[seen, c] - design[seen] @ fit

@@ -52,6 +52,7 @@ def sample_chromosome(
     pseudo_prefix: str,
     map_path: str,
     part: np.ndarray,
+    alone: np.ndarray,
     seed: int,
     sites: int,
     persons: int,
@@ -59,21 +60,24 @@ def sample_chromosome(
 ) -> Sample:
     """Read at most `sites` sites of a chromosome in both cohorts; see Sample.
 
-    part: (people,) train, A or B, in the order of the real .psam.  persons: people a group for LD, spectrum and
-    structure, at most.  spacing: least distance in cM of the sites for principal components.
+    part: (people,) train, A or B, in the order of the real .psam.  alone: (people,) True for one person a family:
+    relatives share long haplotypes, so linkage and spectrum look at unrelated real people.  persons: people a group
+    for LD, spectrum and structure, at most.  spacing: least distance in cM of the sites for principal components.
     """
     genetic_map = read_map(map_path, chrom)
     with Genotypes(real_prefix) as real, Genotypes(pseudo_prefix) as pseudo:
         columns = _groups(chrom, part, real.people["sex"].to_numpy(), pseudo.people["sex"].to_numpy(), seed)
-        drawn, haplotypes = _equal_columns(columns, persons, counter.generator(seed, "evaluated haplotypes", chrom))
+        unrelated = columns | {k: columns[k][alone[columns[k] // 2]] for k in ("train", "holdout")}
+        drawn, haplotypes = _equal_columns(unrelated, persons, counter.generator(seed, "evaluated haplotypes", chrom))
         rows = _structure_rows(part, pseudo.n_people, persons, seed)
         state = _State(columns, drawn, rows, len(part), pseudo.n_people)
         for start, stop, match in matching_blocks(real.sites, pseudo.sites, sites):
-            alleles = real.haplotypes(start, stop)[match[:, 0] - start]
-            low, high = int(match[0, 1]), int(match[-1, 1]) + 1
-            others = pseudo.haplotypes(low, high)[match[:, 1] - low]
-            cm = genetic_map.cm_at(real.sites["pos"].to_numpy()[match[:, 0]])
-            state.add(alleles, others, np.asarray(cm, dtype=float), spacing if chrom != "X" else np.inf)
+            others = np.zeros((stop - start, 2 * pseudo.n_people), dtype=np.int8)  # sites left out: nobody has ALT
+            if len(match):
+                low, high = int(match[0, 1]), int(match[-1, 1]) + 1
+                others[match[:, 0] - start] = pseudo.haplotypes(low, high)[match[:, 1] - low]
+            cm = np.asarray(genetic_map.cm_at(real.sites["pos"].to_numpy()[start:stop]), dtype=float)
+            state.add(real.haplotypes(start, stop), others, cm, spacing if chrom != "X" else np.inf)
     pairs = linkage_pairs(
         state.joined("linked_cm"),
         {k: state.joined(f"linked_{k}") for k in drawn},
@@ -83,9 +87,9 @@ def sample_chromosome(
 
 
 def matching_blocks(real: pd.DataFrame, pseudo: pd.DataFrame, limit: int):
-    """Blocks of real sites, evenly spread and at most `limit` in all, with the sites that both cohorts have.
+    """Blocks of real sites, evenly spread and at most `limit` in all, and where the pseudo cohort has them.
 
-    Yields (start, stop, match), match (sites, 2) row numbers in the two tables, both increasing.
+    Yields (start, stop, match), match (sites in both, 2) row numbers in the two tables, both increasing.
     """
     keys = ["pos", "ref", "alt"]
     both = pd.merge(real[keys].assign(a=np.arange(len(real))), pseudo[keys].assign(b=np.arange(len(pseudo))), on=keys)[
@@ -98,9 +102,7 @@ def matching_blocks(real: pd.DataFrame, pseudo: pd.DataFrame, limit: int):
         starts = starts[np.unique(np.linspace(0, len(starts) - 1, wanted).round().astype(int))]
     for start in starts.tolist():
         stop = min(start + BLOCK, len(real))
-        match = both[np.searchsorted(both[:, 0], start) : np.searchsorted(both[:, 0], stop)]
-        if len(match):
-            yield start, stop, match
+        yield start, stop, both[np.searchsorted(both[:, 0], start) : np.searchsorted(both[:, 0], stop)]
 
 
 def linkage_pairs(cm: np.ndarray, alleles: dict[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:

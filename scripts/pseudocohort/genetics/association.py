@@ -280,7 +280,8 @@ def _block(dosage, flip, sites, design: Design, tables, width: int, minimum: int
     minor = np.zeros((dosage.shape[1], width), dtype=np.int8)  # one width, so that JAX compiles once
     minor[:, : len(dosage)] = np.where(flip[:, None], 2 - dosage, dosage).T
     cross, denominator, count = (a[: len(dosage)] for a in _one_block(minor, design, tables))
-    denominator[np.minimum(count, 2 * design.count - count) < minimum] = np.nan
+    rare = np.minimum(count, 2 * design.count - count) < minimum
+    denominator[rare], count[rare] = np.nan, np.nan  # nor a frequency: it would count single carriers
     beta, se, log10p = _statistics(cross, denominator, design)
     frequency = count / (2 * design.count)
     beta[flip] = -beta[flip]

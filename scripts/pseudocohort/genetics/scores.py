@@ -40,11 +40,15 @@ def find_sites(score: Score, sites: pd.DataFrame) -> tuple[np.ndarray, np.ndarra
     return pairs["site"].to_numpy()[fits], values[fits], pairs["row"].to_numpy()[fits]
 
 
-def score(prefixes: list, people_rows, weights: Mapping[str, str | Path]) -> pd.DataFrame:
+def score(
+    prefixes: list, people_rows, weights: Mapping[str, str | Path], known: list[pd.DataFrame] | None = None
+) -> pd.DataFrame:
     """Scores of people: sum over sites of the contribution of their ALT dosage.
 
     prefixes: .pgen triples, one a chromosome, the same people in each.  people_rows: rows of the .psam, or
     None for all.  weights: {trait: file in PGS Catalog format whose alleles are the cohort's}.
+    known: sites of the cohort that the weights were made for, one table a prefix; given, a known site that
+    is not in the genotypes is one whose ALT nobody there carries.
     Males on X count 0 or 2. Memory is flat in sites.
     Returns a row a person in the order of the .psam: person, then one float64 column a trait.
     Raises InputError when an effect has no site: a score must not silently be another score.
@@ -52,14 +56,19 @@ def score(prefixes: list, people_rows, weights: Mapping[str, str | Path]) -> pd.
     scores = {trait: read_scoring_file(path) for trait, path in weights.items()}
     found = {trait: 0 for trait in scores}
     total, person = None, None
-    for prefix in prefixes:
+    for prefix, sites in zip(prefixes, known or [None] * len(prefixes), strict=True):
         with Genotypes(prefix, people_rows) as genotypes:
             if total is None:
                 person = genotypes.people["person"]
                 total = np.zeros((len(scores), genotypes.n_people))
             places = [find_sites(s, genotypes.sites) for s in scores.values()]
-            for trait, (_, _, rows) in zip(scores, places, strict=True):
+            for k, (trait, (_, _, rows)) in enumerate(zip(scores, places, strict=True)):
                 found[trait] += len(rows)
+                if sites is not None:
+                    _, values, expected = find_sites(scores[trait], sites)
+                    absent = ~np.isin(expected, rows)
+                    found[trait] += int(absent.sum())
+                    total[k] += values[absent, 0].sum()
             _add(genotypes, places, total)
             log.info("scores: %s, %d people, %d traits", Path(prefix).name, genotypes.n_people, len(scores))
     for trait, s in scores.items():

@@ -73,9 +73,9 @@ def learn_weights(
     if n > settings["maximum_people"]:
         raise InputError(
             f"learning weights from {n} people would need about {4 * 8 * n * n / 1e9:.0f} GB of memory",
-            where="config: weights",
+            where="config key weights",
             expected=f"at most {settings['maximum_people']} training people",
-            remedy="give PGS Catalog scoring files for the traits (weights: method: pgs), or a part of the cohort",
+            remedy="give PGS Catalog scoring files (weights: pgs) or a part of the cohort",
         )
     return METHODS[settings["method"]](prefixes, people_rows, traits, seed, settings, family)
 
@@ -168,8 +168,9 @@ def _accumulate(prefixes, people_rows, names, seed, maf, size):
     if m == 0:
         raise InputError(
             f"no site has an allele frequency of {maf} among the training people",
-            where="config: weights",
-            remedy="lower minimum_allele_frequency",
+            where="genotypes of the training people",
+            expected="common sites, from which effect weights are learnt",
+            remedy="add chromosomes or common sites, or give scoring files (weights: pgs)",
         )
     return kernel / m, prior, m
 

@@ -66,12 +66,15 @@ def transmit(
     sex: np.ndarray,
     block_sites: int | None = None,
 ) -> None:
-    """Write the pseudo cohort's phased genotypes of one chromosome, at every site of the founders' file.
+    """Write the pseudo cohort's phased genotypes of one chromosome, at the sites whose ALT a pseudo person carries.
+
+    All other sites are left out: the list of sites itself would tell of alleles that only holdout people or
+    founders without descendants carry.
 
     real_prefix: founders' .pgen triple; founder_rows: ascending rows of its .psam, founder i of the mosaic being
     founder_rows[i]. genetic_map: its extent is what the mosaic's fractions refer to. person, sex: (people,) of the
     pseudo cohort. block_sites: sites held at once (default: as fit into some megabytes); the bytes written are the
-    same for every value. Sites that drifted to fixation stay; positions, ids and alleles are unchanged.
+    same for every value. Sites fixed for ALT stay; positions, ids and alleles are unchanged.
     Raises InputError when the sites are not sorted.
     """
     founder_rows = np.asarray(founder_rows)
@@ -89,7 +92,7 @@ def transmit(
             )
         changes = in_sites(mosaic, site_fractions(genetic_map, real.sites["pos"].to_numpy()))
         block_sites = block_sites or max(1, BLOCK_BYTES // (8 * (real.n_people + len(person))))
-        with GenotypeWriter(out_prefix, person, sex, real.n_sites) as writer:
+        with GenotypeWriter(out_prefix, person, sex, carried_only=True) as writer:
             _stream(real, changes, writer, block_sites)
 
 

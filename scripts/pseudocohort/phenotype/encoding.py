@@ -22,6 +22,7 @@ from pseudocohort.phenotype.quantiles import Quantile, fit_quantile
 
 log = logging.getLogger("pseudocohort")
 NUMERIC = ("continuous", "count")
+MINIMUM_VALUES = 20
 FAR = 30.0  # stands for infinity on the normal scale
 DENSE = 0.01  # values with less mass than this are treated as points of a density
 
@@ -82,7 +83,8 @@ def fit_encoding(phenotypes: pd.DataFrame, sex: np.ndarray, dictionary) -> Encod
     """Learn the coding of every item of `dictionary` from the training people.
 
     phenotypes: one column an item (n rows); sex (n,) codes 0, 1, 2. Values where a skip rule says "not asked"
-    are left out. Raises InputError for an item without any value, an identifier, or an infinite value.
+    are left out. Raises InputError for an item with fewer than 20 values (a distribution of so few people would hand
+    out their own values), an identifier, or an infinite value.
     """
     ordered = sampling_order(dictionary)
     missing = pd.DataFrame({i.name: phenotypes[i.name].isna().to_numpy() for i in ordered})
@@ -93,9 +95,9 @@ def fit_encoding(phenotypes: pd.DataFrame, sex: np.ndarray, dictionary) -> Encod
         absent = missing[item.name].to_numpy() & asked
         values = phenotypes[item.name].to_numpy()[asked & ~absent]
         _log_unasked(item.name, int((~asked & ~missing[item.name]).sum()))
-        if not len(values):
+        if len(values) < MINIMUM_VALUES:
             raise InputError(
-                f"item {item.name} has no value among the {len(phenotypes)} training people",
+                f"item {item.name} has fewer than {MINIMUM_VALUES} values among the {len(phenotypes)} training people",
                 where="phenotype table",
                 remedy="give it the role `ignore` in the dictionary",
             )

@@ -53,7 +53,7 @@ def fit_quantile(values: np.ndarray, *, public: tuple[float, ...] = (), lower=No
     n = len(values)
     k = PEOPLE if n >= 100 else 5
     distinct, first, counts = np.unique(values, return_index=True, return_counts=True)
-    step = (counts >= min(k, n)) | np.isin(distinct, public)
+    step = (counts >= k) | np.isin(distinct, public)
     step = _absorb_sparse_ends(step, counts, k)
     if not step.any() and len(distinct) < 2 * k:
         return _coarse(values, lower, upper)

@@ -8,7 +8,7 @@ import jinja2
 import yaml
 
 from pseudocohort.cohort.dictionary import Dictionary, read_dictionary
-from pseudocohort.evaluation.metrics import load_metrics
+from pseudocohort.evaluation.metrics import MINIMUM_PEOPLE, load_metrics
 from pseudocohort.files import atomic
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
@@ -78,12 +78,14 @@ def render(metrics: list[dict], figures: dict[str, list[dict]], by_trait: list[d
     return template.render(
         metrics=metrics, headline=[m for m in metrics if m["headline"]], groups=_verdicts(metrics), names=GROUPS,
         symbols=SYMBOLS, words=WORDS, figures=figures, by_trait=by_trait,
-        people=_flat(import_report.get("people", {})), items=_flat(_without_lists(import_report.get("items", {}))),
+        people=_flat(import_report.get("people", {}), few=True),
+        items=_flat(_without_lists(import_report.get("items", {})), few=True),
         chromosomes=_chromosomes(import_report.get("chromosomes", [])),
         founders=import_report.get("people", {}).get("parts", {}).get("train"),
         weights=_weights(weights, dictionary), left_out=weights.get("left_out", []), dictionary=dictionary,
         config=_flat({k: v for k, v in config.items() if k not in WITHHELD}), versions=run["versions"],
         chroms=[str(c) for c in config["chromosomes"]], example=_example(dictionary), run=config,
+        covariates=_covariates(import_report.get("people", {}).get("sex", {}), dictionary),
     )  # fmt: skip
 
 
@@ -138,13 +140,18 @@ def _json(path: str | Path) -> dict:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
-def _flat(tree: dict, prefix: str = "") -> list[tuple[str, object]]:
-    """Rows (key, value) of nested dictionaries; lists as text."""
+def _flat(tree: dict, prefix: str = "", few: bool = False) -> list[tuple[str, object]]:
+    """Rows (key, value) of nested dictionaries; lists as text.
+
+    few: counts of 1 to 4 are told as "< 5", so that no row stands for a single person.
+    """
     rows: list[tuple[str, object]] = []
     for key, value in tree.items():
         name = f"{prefix}{key}".replace("_", " ")
         if isinstance(value, dict):
-            rows += _flat(value, f"{name}: ")
+            rows += _flat(value, f"{name}: ", few)
+        elif few and isinstance(value, int) and not isinstance(value, bool) and 0 < value < MINIMUM_PEOPLE:
+            rows.append((name, f"< {MINIMUM_PEOPLE}"))
         else:
             rows.append((name, ", ".join(map(str, value)) or "none" if isinstance(value, list) else value))
     return rows
@@ -179,3 +186,9 @@ def _example(dictionary: Dictionary) -> str:
     """A trait for the commands that show how to begin."""
     return next((i.name for i in dictionary.items if i.trait and i.type == "continuous"),
                 dictionary.traits[0] if dictionary.traits else "")  # fmt: skip
+
+
+def _covariates(sex: dict[str, int], dictionary: Dictionary) -> list[str]:
+    """Which of age and sex the pseudo people have: sex, numbers of real people by sex."""
+    known = {"age": dictionary.age is not None, "sex": min(sex.get("male", 0), sex.get("female", 0)) > 0}
+    return [name for name, there in known.items() if there]
