@@ -72,6 +72,6 @@ def read_seed(path: str | Path) -> int:
 
 
 def write_tsv_gz(path: str | Path, table) -> None:
-    """Write a DataFrame as gzipped TSV, missing values empty, with the same bytes at every time of day."""
+    """Write a DataFrame as gzipped TSV: missing values empty, whole numbers whole, the same bytes at every time."""
     with atomic(path) as part, part.open("wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as file:
-        file.write(table.to_csv(sep="\t", index=False).encode("utf-8"))
+        file.write(table.to_csv(sep="\t", index=False, float_format="%.10g").encode("utf-8"))

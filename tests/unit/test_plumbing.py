@@ -121,12 +121,13 @@ def test_the_configuration_that_may_leave_has_no_seed_and_no_path():
 
 
 def test_tables_have_the_same_bytes_at_every_time_of_day(tmp_path):
-    table = pd.DataFrame({"a": [1.5, np.nan], "b": ["x", None]})
+    table = pd.DataFrame({"a": [1.5, np.nan], "b": ["x", None], "c": [110.0, 1234567.0]})
     for name in ("one.tsv.gz", "two.tsv.gz"):
         write_tsv_gz(tmp_path / name, table)
     assert (tmp_path / "one.tsv.gz").read_bytes() == (tmp_path / "two.tsv.gz").read_bytes()
     assert Path(tmp_path / "one.tsv.gz").stat().st_mode & 0o777 == 0o644
-    back = pd.read_csv(tmp_path / "one.tsv.gz", sep="\t")
+    back = pd.read_csv(tmp_path / "one.tsv.gz", sep="\t", dtype={"c": str})
+    assert back["c"].tolist() == ["110", "1234567"]
     assert back["a"].isna().tolist() == [False, True]
 
 

@@ -144,7 +144,7 @@ CASES = {
     "truncated": (truncate, "truncated"),
     "no such person in genotypes": (
         lambda run: edit_table(run, "phenotypes.tsv", lambda t: pd.concat([t, t.tail(1).assign(person="NOBODY")])),
-        "not in the genotypes",
+        "not in the cohort",
     ),
     "no such person in phenotypes": (drop_row("phenotypes.tsv"), "phenotype"),
     "duplicate id": (repeat_row("phenotypes.tsv"), "more than once|duplicate"),
