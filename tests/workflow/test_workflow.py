@@ -164,7 +164,7 @@ def test_no_real_id_leaves_the_secure_places(tiny):
 @pytest.mark.parametrize("profile", ["slurm", "gridengine"])
 def test_cluster_profiles_plan_the_whole_job(from_tiny, profile):
     run = from_tiny()
-    done = run.snakemake("-n", "--profile", str(ROOT / "profiles" / profile))
+    done = run.snakemake("-n", "--workflow-profile", str(ROOT / "profiles" / profile))
     assert done.returncode == 0, done.stderr[-2000:]
     assert "transmission" in done.stdout + done.stderr
 

@@ -50,7 +50,7 @@ def dictionary_file(wildcards):
         raise WorkflowError(
             f"dictionary not found: {path}\n  where:    config key input.dictionary\n"
             "  remedy:   correct the path, or draft one from the phenotype table: "
-            "snakemake --cores 1 draft_dictionary"
+            "snakemake draft_dictionary"
         )
     return path
 
