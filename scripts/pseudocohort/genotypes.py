@@ -33,7 +33,10 @@ class Genotypes:
         self.people = read_psam(f"{prefix}.psam")
         self.sites = read_pvar(f"{prefix}.pvar")
         keep = None if people is None else np.unique(np.asarray(people)).astype(np.uint32)
+        if keep is not None and len(keep) == len(self.people):
+            keep = None  # a subset of everybody is read more slowly
         self._reader = pgenlib.PgenReader(str(f"{prefix}.pgen").encode(), len(self.people), sample_subset=keep)
+        self.n_in_file = len(self.people)
         if keep is not None:
             self.people = self.people.iloc[keep].reset_index(drop=True)
         if self._reader.get_variant_ct() != len(self.sites):
@@ -50,9 +53,9 @@ class Genotypes:
         self._reader.read_alleles_range(start, stop, block)
         return block.astype(np.int8)
 
-    def haplotypes_into(self, start: int, stop: int, block: np.ndarray) -> None:
-        """`haplotypes` into an int32 C-ordered buffer (stop - start, 2 people), pgenlib's own layout: no copy."""
-        self._reader.read_alleles_range(start, stop, block)
+    def haplotypes_at(self, sites: np.ndarray, block: np.ndarray) -> None:
+        """Alleles of the sites of these row numbers, uint32 (n,), into an int32 C-ordered buffer (n, 2 people)."""
+        self._reader.read_alleles_list(sites, block)
 
     def dosages(self, start: int, stop: int) -> np.ndarray:
         """ALT counts of the sites [start, stop): int8 (sites, people); males on X are 0 or 2."""
@@ -124,19 +127,10 @@ class GenotypeWriter:
     person: ids (people,); sex: codes (people,); n_sites: None when it is not known beforehand (.pgen wants it
     first, so the blocks then wait, packed and compressed, in a nameless temporary file beside the target).
     Use as a context manager and call `append` with each block and its sites.
-    carried_only: leave out sites whose ALT nobody carries (n_sites must then be None).
     """
 
-    def __init__(
-        self,
-        prefix: str | Path,
-        person: np.ndarray,
-        sex: np.ndarray,
-        n_sites: int | None = None,
-        carried_only: bool = False,
-    ):
+    def __init__(self, prefix: str | Path, person: np.ndarray, sex: np.ndarray, n_sites: int | None):
         self.prefix, self.person, self.sex, self.n_sites = Path(prefix), person, sex, n_sites
-        self.carried_only = carried_only
         self._sites: list[pd.DataFrame] = []
         self._written = 0
         self.prefix.parent.mkdir(parents=True, exist_ok=True)
@@ -163,11 +157,6 @@ class GenotypeWriter:
         """Append alleles (sites, 2 people) with 0 or 1, every call phased, and their rows chrom pos id ref alt."""
         if haplotypes.shape != (len(sites), 2 * len(self.person)):
             raise ValueError(f"block {haplotypes.shape} for {len(sites)} sites of {len(self.person)} people")
-        if self.carried_only:
-            carried = haplotypes.any(axis=1)
-            haplotypes, sites = haplotypes[carried], sites[carried]
-            if not len(sites):
-                return
         if self.n_sites is None:
             packed = zlib.compress(np.packbits(haplotypes != 0, axis=1), 1)
             self._blocks.append((len(sites), self._spool.write(packed)))
