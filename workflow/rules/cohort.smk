@@ -52,6 +52,7 @@ rule import_tables:
         "logs/import_tables.log",
     benchmark:
         "logs/benchmarks/import_tables.tsv"
+    threads: 1
     resources:
         mem_mb=memory(1500, 50),
         runtime=minutes(10),
@@ -91,6 +92,7 @@ rule import_chromosome:
         "logs/import_chromosome/chr{chrom}.log",
     benchmark:
         "logs/benchmarks/import_chromosome/chr{chrom}.tsv"
+    threads: 1
     resources:
         mem_mb=memory(1500, 20),
         runtime=minutes(15, 20),

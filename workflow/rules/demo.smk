@@ -27,6 +27,7 @@ rule demo_chromosome:
         "logs/demo_chromosome/chr{chrom}.log",
     benchmark:
         "logs/benchmarks/demo_chromosome/chr{chrom}.tsv"
+    threads: 1
     resources:
         mem_mb=memory(1500),
         runtime=minutes(10),
@@ -52,6 +53,7 @@ rule demo_items:
         "logs/demo_items.log",
     benchmark:
         "logs/benchmarks/demo_items.tsv"
+    threads: 1
     resources:
         mem_mb=memory(1500),
         runtime=minutes(10),
@@ -78,6 +80,7 @@ rule planted:
         "logs/planted.log",
     benchmark:
         "logs/benchmarks/planted.tsv"
+    threads: 1
     resources:
         mem_mb=memory(1500, 20),
         runtime=minutes(15, 20),

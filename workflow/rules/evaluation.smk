@@ -17,6 +17,7 @@ rule evaluate_genomes:
         "logs/evaluate_genomes.log",
     benchmark:
         "logs/benchmarks/evaluate_genomes.tsv"
+    threads: 1
     resources:
         mem_mb=memory(1500, 50),
         runtime=minutes(20, 20),
@@ -47,6 +48,7 @@ rule evaluate_items:
         "logs/evaluate_items.log",
     benchmark:
         "logs/benchmarks/evaluate_items.tsv"
+    threads: 1
     resources:
         mem_mb=memory(1500, 50),
         runtime=minutes(20, 20),
@@ -71,6 +73,7 @@ rule evaluate_associations:
         "logs/evaluate_associations.log",
     benchmark:
         "logs/benchmarks/evaluate_associations.tsv"
+    threads: 1
     resources:
         mem_mb=memory(3000),
         runtime=minutes(20, 20),

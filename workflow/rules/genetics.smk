@@ -47,6 +47,7 @@ rule scores:
         "logs/benchmarks/scores/{cohort}.tsv"
     wildcard_constraints:
         cohort="real|synthetic",
+    threads: 1
     resources:
         mem_mb=memory(1500, 20),
         runtime=minutes(10, 20),
@@ -72,6 +73,7 @@ rule association:
         "logs/association/{cohort}.log",
     benchmark:
         "logs/benchmarks/association/{cohort}.tsv"
+    threads: 1
     resources:
         mem_mb=memory(2000, 100),
         runtime=minutes(30, 20),

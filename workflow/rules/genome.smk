@@ -14,6 +14,7 @@ rule pedigree:
         "logs/pedigree.log",
     benchmark:
         "logs/benchmarks/pedigree.tsv"
+    threads: 1
     resources:
         mem_mb=memory(800, 40),
         runtime=minutes(10),
@@ -39,6 +40,7 @@ rule mosaic:
         "logs/mosaic/chr{chrom}.log",
     benchmark:
         "logs/benchmarks/mosaic/chr{chrom}.tsv"
+    threads: 1
     resources:
         mem_mb=memory(800, 20),
         runtime=minutes(10, 20),
@@ -76,6 +78,7 @@ rule transmission:
         "logs/transmission/chr{chrom}.log",
     benchmark:
         "logs/benchmarks/transmission/chr{chrom}.tsv"
+    threads: 1
     resources:
         mem_mb=memory(800, 20),
         runtime=minutes(15, 20),

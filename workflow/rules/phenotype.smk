@@ -44,6 +44,7 @@ rule phenotypes:
         "logs/phenotypes.log",
     benchmark:
         "logs/benchmarks/phenotypes.tsv"
+    threads: 1
     resources:
         mem_mb=memory(3000, 50),
         runtime=minutes(15, 20),
