@@ -58,11 +58,10 @@ def _remove_remains(path: Path) -> None:
 
 
 def digest(paths: list[str | Path]) -> str:
-    """Short SHA-256 over the contents of files, and of all .py files of directories, in sorted order."""
+    """Short SHA-256 over the names and contents of files, in sorted order."""
     total = hashlib.sha256()
     for path in sorted(map(Path, paths)):
-        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            total.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+        total.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return total.hexdigest()[:16]
 
 

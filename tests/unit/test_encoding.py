@@ -19,7 +19,7 @@ from pseudocohort.phenotype.conditions import (
     natural_spline,
     sex_codes,
 )
-from pseudocohort.phenotype.decoding import decode, exact_copies, normal_latents
+from pseudocohort.phenotype.decoding import decode, normal_latents
 from pseudocohort.phenotype.encoding import (
     asked_in_table,
     digits,
@@ -297,9 +297,3 @@ def test_ages_follow_stratum_and_sex():
     np.testing.assert_array_equal(drawn, draw_age(ages, sex, stratum, 9))
     few = fit_ages(age[:60], sex[:60], np.repeat("a", 60), 0)  # groups under 50 fall back on everyone's
     assert np.isfinite(draw_age(few, sex, stratum, 1)).all()
-
-
-def test_exact_copies_counts_rows_that_are_real():
-    table, _, _ = mixed_table(200)
-    assert exact_copies(table.iloc[[3, 5]], table) == 2
-    assert exact_copies(table.iloc[[3, 5]].assign(crp=-1.0), table) == 0

@@ -16,7 +16,6 @@ from pseudocohort.files import atomic
 SPLITS = 10
 RESAMPLES = 100
 MINIMUM_PEOPLE = 5  # no count, bin or mean of fewer real people is ever written for a figure
-VERDICTS = ("within", "beyond", "stated")
 
 
 class Comparison(NamedTuple):

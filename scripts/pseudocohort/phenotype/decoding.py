@@ -112,23 +112,6 @@ def people_table(decoder: Decoder, sex: np.ndarray, age: np.ndarray | None, stra
     return pd.DataFrame(first | {name: decoder.column(name) for name in decoder.encoding.names})
 
 
-def exact_copies(pseudo: pd.DataFrame, real: pd.DataFrame) -> int:
-    """Number of pseudo rows equal to some real row in all columns that both have (missing equals missing)."""
-    columns = [c for c in pseudo.columns if c in real.columns and c != "person"]
-
-    def rows(table: pd.DataFrame) -> list[tuple]:
-        text = {
-            c: table[c].astype(float).round(9).astype(str)
-            if pd.api.types.is_numeric_dtype(table[c])
-            else table[c].astype(object).where(table[c].notna(), "").astype(str)
-            for c in columns
-        }
-        return list(zip(*text.values(), strict=True))
-
-    known = set(rows(real))
-    return sum(row in known for row in rows(pseudo))
-
-
 def normal_latents(seed: int, purpose: str, n: int, atoms: int) -> np.ndarray:
     """Independent standard normal latents (n, atoms)."""
     return ndtri(np.clip(counter.generator(seed, purpose).random((n, atoms)), 1e-12, 1 - 1e-12))
