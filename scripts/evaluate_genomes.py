@@ -9,15 +9,19 @@ from pseudocohort.evaluation.genomes import evaluate_genomes
 from pseudocohort.evaluation.metrics import save_arrays, save_metrics
 from pseudocohort.files import read_seed
 from pseudocohort.genome.drift import Drift
+from pseudocohort.genome.founders import founders_of
 from pseudocohort.job import logged
 
 with logged(snakemake.log[0]):
     chromosomes = snakemake.params.chromosomes
+    people = pd.read_parquet(snakemake.input.people)
+    founder = people.index.isin(founders_of(people, snakemake.params.founders).rows)
+    people["part"] = people["part"].mask((people["part"] == "train") & ~founder, "not transmitted")
     metrics, arrays = evaluate_genomes(
         {chrom: f"results/real/genotypes/chr{chrom}" for chrom in chromosomes},
         {chrom: f"results/synthetic/genotypes/chr{chrom}" for chrom in chromosomes},
         {chrom: f"results/real/maps/chr{chrom}.tsv" for chrom in chromosomes},
-        pd.read_parquet(snakemake.input.people),
+        people,
         pd.read_parquet(snakemake.input.pseudo_people),
         Drift(**json.loads(Path(snakemake.input.expected).read_text())),
         snakemake.params.generations,

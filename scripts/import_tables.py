@@ -11,7 +11,7 @@ from pseudocohort.job import logged
 p = snakemake.params
 with logged(snakemake.log[0]):
     ids = check_genotypes(p.source, p.chromosomes, p.build)
-    check_maps(p.maps, p.chromosomes)
+    check_maps(p.maps)
     people, phenotypes, dictionary, report = import_tables(
         ids,
         snakemake.input.get("samples"),
@@ -23,7 +23,7 @@ with logged(snakemake.log[0]):
         unmatched=p.unmatched,
         holdout=p.holdout,
         seed=read_seed(snakemake.input.seed),
-        x_requested="X" in p.chromosomes,
+        chromosomes=p.chromosomes,
     )
     for item, path in p.scoring_files.items():
         check_score(item, dictionary)

@@ -13,10 +13,18 @@ from pseudocohort.job import logged
 
 p = snakemake.params
 with logged(snakemake.log[0]) as log:
-    sex, stratum, strata = founders_of(pd.read_parquet(snakemake.input.people))
-    seed = read_seed(snakemake.input.seed)
-    pedigree = make_pedigree(sex, stratum, strata, p.people or len(sex), p.generations, p.mating, seed)
-    log.info("%d founders, people by generation %s", len(sex), [len(s) for s in pedigree.sex])
+    founders = founders_of(pd.read_parquet(snakemake.input.people), p.founders)
+    count, seed = len(founders.rows), read_seed(snakemake.input.seed)
+    pedigree = make_pedigree(
+        founders, p.people or count, p.generations, p.mating, seed, p.population, p.avoid_kin, p.migration
+    )
+    log.info(
+        "%d founders (%s) in %d strata, people by generation %s",
+        count,
+        p.founders,
+        len(founders.strata),
+        [len(s) for s in pedigree.sex],
+    )
     save_pedigree(snakemake.output.pedigree, pedigree)
     with atomic(snakemake.output.people) as part:
         pseudo_people(pedigree).to_parquet(part, index=False)

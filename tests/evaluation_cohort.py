@@ -5,7 +5,7 @@ import pandas as pd
 from scipy.special import log_ndtr
 
 from pseudocohort.cohort.dictionary import Dictionary, Item
-from pseudocohort.genome.pedigree import make_pedigree
+from pseudocohort.genome.pedigree import Founders, make_pedigree
 from pseudocohort.genotypes import GenotypeWriter
 
 STRATA = ("east", "west")
@@ -125,7 +125,8 @@ def write_genomes(folder, people: pd.DataFrame, n_pseudo: int, sites: int, gener
     founders = np.flatnonzero(people["part"] == "train")
     sex = people["sex"].to_numpy()
     codes = (people["stratum"] == "west").to_numpy().astype(int)
-    pedigree = make_pedigree(sex[founders], codes[founders], STRATA, n_pseudo, generations, "balanced", 1)
+    strangers = Founders.strangers(sex[founders], codes[founders], STRATA)
+    pedigree = make_pedigree(strangers, n_pseudo, generations, "balanced", 1)
     paths: tuple[dict, dict, dict] = ({}, {}, {})
     for chrom in chromosomes:
         cm = np.linspace(0.01, 20, sites)

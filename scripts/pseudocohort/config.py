@@ -9,6 +9,7 @@ import yaml
 
 from pseudocohort.errors import InputError
 
+WHOLE = ("Y", "MT")  # pass whole from one parent: no genetic map, no scores, no association
 SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
 
 
@@ -27,6 +28,13 @@ def resolve(config: dict[str, Any]) -> dict[str, Any]:
     if errors:
         raise _input_error(errors[0])
     resolved = _with_defaults(config, schema)
+    if not set(resolved["chromosomes"]) - set(WHOLE):
+        raise InputError(
+            "the chromosomes are only Y and MT",
+            where="config key chromosomes",
+            expected="at least one of 1 to 22 and X: scores and association use these",
+            remedy="add a chromosome",
+        )
     if resolved["weights"] == "pgs" and not resolved["scoring_files"]:
         raise InputError(
             "weights: pgs, but no scoring file is given",
@@ -71,7 +79,8 @@ def _input_error(error: jsonschema.ValidationError) -> InputError:
 def check_files(config: dict) -> None:
     """Raise InputError for the first input file that does not exist and is not made by the workflow itself."""
     for key, pattern in input_paths(config):
-        for chrom in config["chromosomes"] if "{chrom}" in pattern else [""]:
+        chromosomes = [c for c in config["chromosomes"] if key != "input.maps" or c not in WHOLE]
+        for chrom in chromosomes if "{chrom}" in pattern else [""]:
             path = pattern.replace("{chrom}", chrom)
             if not path.startswith(("results/demo/", "results/planted/")) and not Path(path).exists():
                 raise InputError(
@@ -80,6 +89,17 @@ def check_files(config: dict) -> None:
                     expected="a path that is absolute or relative to the working directory",
                     remedy="correct the path; `{chrom}` stands for a chromosome of the key `chromosomes`",
                 )
+
+
+def map_files(config: dict, chrom: str) -> list[str]:
+    """Files of the genetic map of a chromosome: none of Y and MT; for X those of its PARs, where they lie beside."""
+    pattern = config["input"]["maps"]
+    paths = [] if chrom in WHOLE else [pattern.replace("{chrom}", chrom)]
+    if chrom == "X" and "{chrom}" in pattern:
+        for number in "12":
+            names = [pattern.replace("{chrom}", name + number) for name in ("X_par", "X_PAR", "PAR")]
+            paths += [path for path in names if Path(path).exists()][:1]
+    return paths
 
 
 def input_paths(config: dict) -> list[tuple[str, str]]:
@@ -104,8 +124,8 @@ def key_table() -> str:
 def _rows(schema: dict, prefix: str) -> list[str]:
     rows = []
     for key, part in schema["properties"].items():
-        kind = part.get("type", " or ".join(map(str, part.get("enum", []))))
-        kind = " or ".join(kind) if isinstance(kind, list) else kind
+        kinds = part.get("type") or part.get("enum") or [choice["type"] for choice in part["anyOf"]]
+        kind = " or ".join(kinds) if isinstance(kinds, list) else kinds
         required = key in schema.get("required", [])
         default = (
             "required"

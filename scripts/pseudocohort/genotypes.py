@@ -1,7 +1,9 @@
 """Phased genotypes in plink2's .pgen, .pvar and .psam: reading in blocks of sites, writing in blocks.
 
-Every file of this project holds one chromosome, biallelic sites sorted by position, no missing call,
-every call phased. Males are stored on X as plink2 stores them: haploid a as a|a, dosage 0 or 2.
+Every file of this project holds one chromosome, biallelic sites sorted by position, every call phased and none
+missing but those of females on Y. Who has one copy (males on X outside the pseudo-autosomal regions and on Y,
+everybody on MT) is stored as plink2 stores it: haploid a as a|a, dosage 0 or 2. The .pvar names the parts of X PAR1,
+X and PAR2, so that plink2 knows who has how many copies; here all three are read as X.
 """
 
 import tempfile
@@ -15,8 +17,10 @@ import pgenlib
 
 from pseudocohort.errors import InputError
 from pseudocohort.files import atomic
+from pseudocohort.sites import write_psam
 
 SITE_COLUMNS = ["chrom", "pos", "id", "ref", "alt"]
+MISSING = -9
 
 
 class Genotypes:
@@ -58,7 +62,7 @@ class Genotypes:
         self._reader.read_alleles_list(sites, block)
 
     def dosages(self, start: int, stop: int) -> np.ndarray:
-        """ALT counts of the sites [start, stop): int8 (sites, people); males on X are 0 or 2."""
+        """ALT counts of the sites [start, stop): int8 (sites, people); who has one copy is 0 or 2, missing is -9."""
         block = np.empty((stop - start, self.n_people), dtype=np.int8)
         self._reader.read_range(start, stop, block)
         return block
@@ -95,7 +99,7 @@ def read_psam(path: str | Path) -> pd.DataFrame:
 
 
 def read_pvar(path: str | Path) -> pd.DataFrame:
-    """Sites of a .pvar: columns chrom, pos (int64), id, ref, alt."""
+    """Sites of a .pvar: columns chrom (X for PAR1 and PAR2, too), pos (int64), id, ref, alt."""
     skip = 0
     with open(path, encoding="utf-8") as file:
         for line in file:
@@ -105,14 +109,8 @@ def read_pvar(path: str | Path) -> pd.DataFrame:
     table = pd.read_csv(path, sep="\t", skiprows=skip, dtype=str, keep_default_na=False, usecols=range(5))
     table.columns = [c.lstrip("#").lower() for c in table.columns]
     table["pos"] = table["pos"].astype("int64")
+    table["chrom"] = table["chrom"].replace({"PAR1": "X", "PAR2": "X"})
     return table[SITE_COLUMNS]
-
-
-def write_psam(path: str | Path, person: np.ndarray, sex: np.ndarray) -> None:
-    """Write `#IID SEX`, sex as 1, 2 or NA."""
-    codes = np.array(["NA", "1", "2"])[np.asarray(sex, dtype=int)]
-    with atomic(path) as part:
-        pd.DataFrame({"#IID": person, "SEX": codes}).to_csv(part, sep="\t", index=False)
 
 
 def write_pvar(path: str | Path, sites: pd.DataFrame) -> None:
@@ -126,11 +124,21 @@ class GenotypeWriter:
 
     person: ids (people,); sex: codes (people,); n_sites: None when it is not known beforehand (.pgen wants it
     first, so the blocks then wait, packed and compressed, in a nameless temporary file beside the target).
+    absent: bool (people,), those without the chromosome (females on Y), whose calls are written as missing.
     Use as a context manager and call `append` with each block and its sites.
     """
 
-    def __init__(self, prefix: str | Path, person: np.ndarray, sex: np.ndarray, n_sites: int | None):
+    def __init__(
+        self,
+        prefix: str | Path,
+        person: np.ndarray,
+        sex: np.ndarray,
+        n_sites: int | None,
+        absent: np.ndarray | None = None,
+    ):
         self.prefix, self.person, self.sex, self.n_sites = Path(prefix), person, sex, n_sites
+        self._there = np.ones(len(person), dtype=bool) if absent is None else ~np.asarray(absent, dtype=bool)
+        self._haplotypes = 2 * int(self._there.sum())
         self._sites: list[pd.DataFrame] = []
         self._written = 0
         self.prefix.parent.mkdir(parents=True, exist_ok=True)
@@ -154,14 +162,17 @@ class GenotypeWriter:
         )
 
     def append(self, haplotypes: np.ndarray, sites: pd.DataFrame) -> None:
-        """Append alleles (sites, 2 people) with 0 or 1, every call phased, and their rows chrom pos id ref alt."""
-        if haplotypes.shape != (len(sites), 2 * len(self.person)):
-            raise ValueError(f"block {haplotypes.shape} for {len(sites)} sites of {len(self.person)} people")
+        """Append a block of sites and their rows chrom pos id ref alt.
+
+        haplotypes: alleles 0 or 1, (sites, 2 people) without the absent people; every call phased.
+        """
+        if haplotypes.shape != (len(sites), self._haplotypes):
+            raise ValueError(f"block {haplotypes.shape} for {len(sites)} sites of {self._haplotypes // 2} people")
         if self.n_sites is None:
             packed = zlib.compress(np.packbits(haplotypes != 0, axis=1), 1)
             self._blocks.append((len(sites), self._spool.write(packed)))
         else:
-            self._writer.append_alleles_batch(np.ascontiguousarray(haplotypes, dtype=np.int32), all_phased=True)
+            self._write(haplotypes)
         self._sites.append(sites)
         self._written += len(sites)
 
@@ -171,8 +182,14 @@ class GenotypeWriter:
         self._spool.seek(0)
         for rows, size in self._blocks:
             bits = np.frombuffer(zlib.decompress(self._spool.read(size)), dtype=np.uint8).reshape(rows, -1)
-            block = np.unpackbits(bits, axis=1, count=2 * len(self.person))
-            self._writer.append_alleles_batch(block.astype(np.int32), all_phased=True)
+            self._write(np.unpackbits(bits, axis=1, count=self._haplotypes))
+
+    def _write(self, haplotypes: np.ndarray) -> None:
+        block = np.ascontiguousarray(haplotypes, dtype=np.int32)
+        if not self._there.all():
+            block = np.full((len(haplotypes), 2 * len(self.person)), MISSING, dtype=np.int32)
+            block[:, np.repeat(self._there, 2)] = haplotypes
+        self._writer.append_alleles_batch(block, all_phased=True)
 
     def __exit__(self, kind, error, trace) -> None:
         try:

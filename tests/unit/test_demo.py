@@ -139,6 +139,32 @@ def test_x_goes_by_sex(demo, haplotypes):
         assert (alleles[:, child, 1, None] == alleles[:, mother[child]]).any(axis=1).all()
 
 
+@pytest.mark.parametrize(("chrom", "line", "sites"), [("Y", "father", 60), ("MT", "mother", 40)])
+def test_y_and_mt_pass_whole_in_one_line(tmp_path, demo, chrom, line, sites):
+    make_demo_chromosome(demo.people, chrom, SETTINGS, SEED, tmp_path / "a.vcf.gz", tmp_path / "a.map.gz")
+    calls = np.array([r.genotype.array()[:, :-1] for r in cyvcf2.VCF(str(tmp_path / "a.vcf.gz"))])
+    assert calls.shape[2] == 1, "every call is haploid"
+    # Mutations are Poisson(60) or Poisson(40), but for the few joined to multi-allelic sites: 5 sd.
+    assert abs(len(calls) - sites) < 5 * np.sqrt(sites)
+    male = (demo.people["sex"] == "male").to_numpy()
+    there = male if chrom == "Y" else np.ones(len(male), dtype=bool)
+    assert (calls[:, ~there] == -1).all()
+    assert ((calls[:, there] >= 0) & (calls[:, there] <= 2)).all()
+    assert (calls[:, there] > 0).any(axis=(1, 2)).all()
+    father, mother = parent_rows(demo.people)
+    parent = father if line == "father" else mother
+    children = np.flatnonzero((parent >= 0) & there)
+    assert len(children) > 10
+    assert np.array_equal(calls[:, children], calls[:, parent[children]])
+    haplotypes = {bytes(h) for h in calls[:, there, 0].T.astype(np.uint8)}
+    assert len(haplotypes) > 5
+    # No crossovers: the four-gamete test finds no pair of biallelic sites with all four.
+    biallelic = calls[calls.max(axis=(1, 2)) == 1][:, there, 0]
+    for i, one in enumerate(biallelic):
+        for other in biallelic[:i]:
+            assert len(set(zip(one.tolist(), other.tolist(), strict=True))) < 4
+
+
 def test_gene_drop_makes_crossovers_where_the_map_says():
     # One couple, wholly heterozygous parents (haplotypes all 0 and all 1), 400 children, 150 cM: crossovers a gamete
     # are Poisson(1.5), so 1.5 +- 4 sd of the mean over 800 gametes; positions uniform in cM.
@@ -362,8 +388,8 @@ def test_bad_settings_are_named(tmp_path):
     paths = (tmp_path / "a.vcf.gz", tmp_path / "a.map.gz")
     with pytest.raises(InputError, match="30 Mb from 20 Mb on pass the end of chromosome 21"):
         make_demo_chromosome(people, "21", {"megabases": 30}, 1, *paths)
-    with pytest.raises(InputError, match="the demo has no chromosome Y"):
-        make_demo_chromosome(people, "Y", {}, 1, *paths)
+    with pytest.raises(InputError, match="the demo has no chromosome Z"):
+        make_demo_chromosome(people, "Z", {}, 1, *paths)
     settings = {"people": 60, "megabases": 0.4, "sites": 300}
     make_demo_chromosome(people, "22", settings, 1, *paths)
     with pytest.raises(InputError, match=r"a\.vcf\.gz holds other people than the sample sheet"):

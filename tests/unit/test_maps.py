@@ -1,19 +1,22 @@
-"""Genetic maps: formats, interpolation, errors, covering of the sites; facts of the builds."""
+"""Genetic maps: formats, interpolation, errors, parts of X."""
 
 import gzip
-import hashlib
-import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
+from pseudocohort import config
 from pseudocohort.cohort import builds
-from pseudocohort.cohort.maps import GeneticMap, cover, read_map, write_map
+from pseudocohort.cohort.coverage import cover
+from pseudocohort.cohort.maps import GeneticMap, read_map, write_map
 from pseudocohort.errors import InputError
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
+
 POS = [1000, 50_000, 50_500, 900_000, 2_000_000]
+
 CM = [0.0, 0.25, 1.75, 1.75, 3.5]
 
 FORMATS = {
@@ -90,15 +93,92 @@ def test_a_map_that_stands_still_has_finite_positions():
     assert np.isfinite(flat.bp_at([0, 1, 2])).all()
 
 
-def test_written_maps_are_read_back_exactly(tmp_path):
+@pytest.mark.parametrize(("chrom", "sexes"), [("7", ""), ("7", "mf"), ("X", "mf"), ("X", "f"), ("Y", "")])
+def test_written_maps_are_read_back_exactly(tmp_path, chrom, sexes):
     rng = np.random.default_rng(6)
     pos = np.sort(rng.choice(10_000_000, 100, replace=False)).astype(np.int64)
-    found = GeneticMap("7", pos, np.cumsum(rng.exponential(size=100)))
-    write_map(tmp_path / "maps" / "chr7.tsv", found)
-    again = read_map(tmp_path / "maps" / "chr7.tsv", "7")
-    assert np.array_equal(again.pos, found.pos)
-    assert np.array_equal(again.cm, found.cm)
-    assert (tmp_path / "maps" / "chr7.tsv").read_text().startswith("pos\tcM\n")
+    cm, male, female = np.cumsum(rng.exponential(size=(3, 100)) * (chrom != "Y"), axis=1)
+    male[20:] = male[20]
+    found = GeneticMap(chrom, pos, cm, male if "m" in sexes else None, female if "f" in sexes else None)
+    write_map(tmp_path / "maps" / "chr.tsv", found)
+    again = read_map(tmp_path / "maps" / "chr.tsv", chrom)
+    for name in ("pos", "cm", "male_cm", "female_cm"):
+        assert np.array_equal(getattr(again, name), getattr(found, name)), name
+    names = "pos\tcM" + "\tmale_cM" * ("m" in sexes) + "\tfemale_cM" * ("f" in sexes)
+    assert (tmp_path / "maps" / "chr.tsv").read_text().startswith(names + "\n")
+
+
+def test_males_on_x_have_a_map_where_they_cross_over(tmp_path):
+    rows = ["5 0 0", "10 30 1", "20 50 2", "30 NA 3", "90 NA 4", "95 50 5", "99 52 6"]
+    lines = ["#chr pos male_cM female_cM", *(f"X {row}" for row in rows)]
+    found = read_map(write(tmp_path / "x", lines), "X")
+    assert found.male_cm.tolist() == [0, 30, 50, 50, 50, 50, 52]
+    assert found.female_cm.tolist() == found.cm.tolist() == [0, 1, 2, 3, 4, 5, 6]
+    restarted = [*lines[:-2], "X 95 0 5", "X 99 2 6"]  # PAR2 counted from 0 on
+    assert read_map(write(tmp_path / "x", restarted), "X").male_cm.tolist() == [0, 30, 50, 50, 50, 50, 52]
+    with pytest.raises(InputError, match=r"(?s)`NA` is no number.*line 5, male"):
+        read_map(write(tmp_path / "x", [line.replace("X", "7") for line in lines]), "7")
+    lines[3] = "X 20 20 2"
+    with pytest.raises(InputError, match=r"(?s)decreases from 30 to 20 cM.*line 4"):
+        read_map(write(tmp_path / "x", lines), "X")
+
+
+PARTS = {"X_par1": [(10, 0.0), (20, 1.0), (30, 3.5)], "X": [(35, 0.0), (80, 7.0)], "X_par2": [(90, 0.25), (99, 0.75)]}
+JOINED = [(10, 0.0), (20, 1.0), (30, 3.5), (35, 3.5), (80, 10.5), (90, 10.5), (99, 11.0)]
+
+
+@pytest.mark.parametrize("names", [list(PARTS), ["PAR1", "chrX", "PAR2"], ["chrX_PAR1", "X_nonPAR", "chrX_PAR2"]])
+def test_x_in_parts_in_one_file(tmp_path, names):
+    rows = [f"{p}\t{name}\t{c}" for name, part in zip(names, PARTS.values(), strict=True) for p, c in part]
+    for order in (rows, rows[3:5] + rows[:3] + rows[5:], rows[3:] + rows[:3]):
+        path = write(tmp_path / "map", ["pos\tchr\tcM", *order, "5\t22\t1", "6\t22\t2"])
+        found = read_map(path, "X")
+        assert list(zip(found.pos.tolist(), found.cm.tolist(), strict=True)) == JOINED
+        assert len(read_map(path, "22").pos) == 2
+
+
+def test_x_in_parts_in_several_files(tmp_path):
+    paths = [
+        write(tmp_path / f"chr{name}.gz", ["pos\tchr\tcM", *(f"{p}\tX\t{c}" for p, c in part)], zipped=True)
+        for name, part in PARTS.items()
+    ]
+    for order in ([0, 1, 2], [1, 0, 2], [2, 1, 0]):
+        found = read_map([paths[i] for i in order], "X")
+        assert list(zip(found.pos.tolist(), found.cm.tolist(), strict=True)) == JOINED
+    assert read_map(paths[:2], "X").pos.tolist() == [10, 20, 30, 35, 80]
+    with pytest.raises(InputError, match=r"(?s)the parts of the genetic map of chromosome X overlap"):
+        read_map([paths[0], write(tmp_path / "other", ["pos\tcM", "30\t0", "80\t1"])], "X")
+    both = write(tmp_path / "both", ["pos\tmale_cM\tfemale_cM", "50\tNA\t0", "80\tNA\t1"])
+    with pytest.raises(InputError, match=r"(?s)only some parts of the genetic map of chromosome X have female_cm"):
+        read_map([paths[0], both], "X")
+
+
+def test_the_files_of_the_parts_of_x_are_found(tmp_path):
+    pattern = f"{tmp_path}/chr{{chrom}}.b37.gmap.gz"
+    settings = {"input": {"maps": pattern}}
+    assert config.map_files(settings, "X") == [f"{tmp_path}/chrX.b37.gmap.gz"]
+    for name in ("X_par1", "X_par2", "X"):
+        (tmp_path / f"chr{name}.b37.gmap.gz").touch()
+    found = [Path(path).name.split(".")[0] for path in config.map_files(settings, "X")]
+    assert found == ["chrX", "chrX_par1", "chrX_par2"]
+    assert config.map_files(settings, "22") == [f"{tmp_path}/chr22.b37.gmap.gz"]
+    assert config.map_files(settings, "Y") == config.map_files(settings, "MT") == []
+    assert config.map_files({"input": {"maps": "one.map"}}, "X") == ["one.map"]
+
+
+def test_no_map_of_y_and_mt_is_demanded(tmp_path):
+    settings = yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text())
+    settings["chromosomes"] = ["Y", "22", "MT"]
+    settings["input"]["maps"] = f"{tmp_path}/chr{{chrom}}.map"
+    (tmp_path / "chr22.map").touch()
+    config.check_files(config.resolve(settings))
+    settings["input"]["genotypes"] = f"{tmp_path}/chr{{chrom}}.map"
+    with pytest.raises(InputError, match=r"(?s)chrY\.map.*input\.genotypes"):
+        config.check_files(config.resolve(settings))
+    settings["chromosomes"].append("X")
+    settings["input"]["genotypes"] = "results/demo/chr{chrom}.vcf.gz"
+    with pytest.raises(InputError, match=r"(?s)chrX\.map.*input\.maps"):
+        config.check_files(config.resolve(settings))
 
 
 @pytest.mark.parametrize(
@@ -135,82 +215,6 @@ def test_missing_and_truncated_maps(tmp_path):
     path.write_bytes(path.read_bytes()[:-12])
     with pytest.raises(InputError, match="truncated"):
         read_map(path, "22")
-
-
-def test_cover_cuts_a_longer_map():
-    found = GeneticMap("22", np.array(POS), np.array(CM), male_cm=np.array(CM) * 0.5, female_cm=np.array(CM) * 1.5)
-    covered, report = cover(found, 25_500, 1_450_000, 50_818_468)
-    assert covered.pos.tolist() == [25_500, 50_000, 50_500, 900_000, 1_450_000]
-    np.testing.assert_allclose(covered.cm, [0, 0.125, 1.625, 1.625, 2.5])
-    np.testing.assert_allclose(covered.male_cm + covered.female_cm, 2 * covered.cm)
-    assert report == {"points": 5, "length_cm": 2.5, "extrapolated_bp": 0, "extrapolated_cm": 0.0}
-
-
-def test_cover_extends_a_shorter_map_at_its_mean_rate():
-    found = GeneticMap("22", np.array([2_000_000, 10_000_000, 12_000_000]), np.array([1.0, 9.0, 21.0]))  # 2 cM/Mb
-    covered, report = cover(found, 1_500_000, 12_700_000, 50_818_468)
-    assert covered.pos.tolist() == [1_500_000, 2_000_000, 10_000_000, 12_000_000, 12_700_000]
-    np.testing.assert_allclose(covered.cm, [0, 1, 9, 21, 22.4])
-    assert report["extrapolated_bp"] == 1_200_000
-    assert report["extrapolated_cm"] == pytest.approx(2.4)
-
-
-def test_cover_of_one_site_has_a_length():
-    found = GeneticMap("22", np.array([1_000, 2_000]), np.array([0.0, 1.0]))
-    for site in (1_500, 2_000):
-        covered, _ = cover(found, site, site, 2_000)
-        assert covered.pos[0] <= site <= covered.pos[-1]
-        assert covered.length_cm > 0
-
-
-@pytest.mark.parametrize(
-    ("pos", "cm", "text"),
-    [
-        (
-            [20_000_000, 30_000_000],
-            [0, 1],
-            "does not cover the sites: it runs from 20000000 to 30000000, the sites from 16000000 to 50000000",
-        ),
-        ([100, 200], [0, 1], "does not cover"),
-        ([16_000_000, 51_200_000], [0, 1], "beyond the end of the chromosome: do the builds disagree"),
-        ([16_000_000, 50_000_000], [1, 1], "no recombination"),
-    ],
-)
-def test_cover_refuses(pos, cm, text):
-    with pytest.raises(InputError, match=text):
-        cover(GeneticMap("22", np.array(pos), np.array(cm, dtype=float)), 16_000_000, 50_000_000, 50_818_468)
-
-
-def test_facts_of_the_builds():
-    assert builds.chromosome_length("GRCh37", "chr22") == 51_304_566
-    assert builds.chromosome_length("GRCh38", "X") == 156_040_895
-    assert builds.get_build("GRCh37").par == ((60_001, 2_699_520), (154_931_044, 155_260_560))
-    for build in ("GRCh37", "GRCh38"):
-        assert tuple(builds.get_build(build).length) == builds.CHROMOSOMES
-    # Known totals of chromosomes 1 to 22 and X (without Y) of the two assemblies.
-    assert sum(builds.get_build("GRCh37").length.values()) == 3_095_677_412 - 59_373_566
-    assert sum(builds.get_build("GRCh38").length.values()) == 3_088_269_832 - 57_227_415
-    # PAR1 and PAR2 have one length each on X and on Y (10001-2649520 and 59034050-59363566 of GRCh37's Y).
-    assert [b - a for a, b in builds.get_build("GRCh37").par] == [2_649_520 - 10_001, 59_363_566 - 59_034_050]
-    assert builds.builds_that_fit("22", 51_000_000) == ["GRCh37"]
-    assert [builds.plain_name(n) for n in ("chr1", "22", "Chr23", "chrX", "x", "chrUn_1")] == [
-        "1",
-        "22",
-        "X",
-        "X",
-        "X",
-        "Un_1",
-    ]
-    with pytest.raises(InputError, match=r"(?s)unknown build hg19.*GRCh37 or GRCh38"):
-        builds.get_build("hg19")
-    with pytest.raises(InputError, match="unknown chromosome Y"):
-        builds.chromosome_length("GRCh38", "Y")
-
-
-def test_the_checksum_of_the_table_is_the_one_written_down():
-    text = (builds.TABLE.parent / "README.md").read_text()
-    section = text[text.index("## chromosome_lengths.tsv") :]
-    assert re.search(r"SHA-256: `([0-9a-f]{64})`", section)[1] == hashlib.sha256(builds.TABLE.read_bytes()).hexdigest()
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from pseudocohort.cohort.dictionary import Dictionary, Item
+from pseudocohort.cohort.kinship import LINEAGE
 from pseudocohort.cohort.people import families, holdout_parts, make_people, read_sample_sheet, read_withdrawals
 from pseudocohort.cohort.phenotypes import import_phenotypes, read_items
 from pseudocohort.errors import InputError
@@ -101,7 +102,7 @@ def test_holdout_depends_on_people_and_seed_and_not_on_rows():
     mixed = sheet.sample(frac=1, random_state=2)
     other, _ = make_people(list(mixed["person"].sample(frac=1, random_state=3)), mixed, set(), 0.2, 4)
     both = people.merge(other, on="person", suffixes=("", "_other"))
-    for column in ("family", "part", "father", "stratum"):
+    for column in ("family", "part", "father", "stratum", "unrelated"):
         assert (both[column] == both[f"{column}_other"]).all()
     moved, _ = make_people(list(sheet["person"]), sheet, set(), 0.2, 5)
     assert (moved["part"] != people["part"]).mean() > 0.1
@@ -126,7 +127,8 @@ def test_people_table_and_withdrawals(caplog):
         people, report = make_people(persons[::-1], sheet, {"p0", "nobody"}, 0.2, 1)
     assert "1 of 2 withdrawn ids are neither in the genotypes nor in the sample sheet" in caplog.text
     assert "nobody" not in caplog.text
-    assert people.columns.tolist() == ["person", "sex", "family", "father", "mother", "stratum", "part"]
+    named = ["person", "sex", "family", "father", "mother", "stratum", "part", "unrelated"]
+    assert people.columns.tolist() == [*named, *LINEAGE]
     assert people["person"].tolist() == [p for p in persons[::-1] if p != "p0"]
     own = people.set_index("person")
     assert own.loc[["p4", "p5"], "father"].tolist() == ["", ""]
@@ -141,6 +143,7 @@ def test_people_table_and_withdrawals(caplog):
     assert report["withdrawn_unknown"] == 1
     assert report["parents_outside_the_cohort"] == 4
     assert report["largest_family"] == 4
+    assert report["unrelated_founders"] == people["unrelated"].sum() > 40
     assert not (people == "p0").any().any()
 
 

@@ -12,7 +12,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 
 TINY = {
-    "chromosomes": ["22", "X"],
+    "chromosomes": ["22", "X", "Y", "MT"],
     "seed": 11,
     "people": 120,
     "generations": 4,

@@ -8,9 +8,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from .conftest import ROOT
+from pseudocohort.genotypes import Genotypes
+
+from .conftest import ROOT, Run
 
 SUFFIXES = ("pgen", "pvar", "psam")
+IMPORTED = "Import genotypes of chromosome 22"  # what the rule's message says
 
 
 def genome_digests(run, cohort="synthetic", chromosomes=("22", "X")):
@@ -94,10 +97,60 @@ def test_one_target_reruns_and_comes_back_the_same(tiny):
     (tiny / target).unlink()
     done = tiny.snakemake(target, cores=1)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "rule import_chromosome" not in done.stderr
+    assert IMPORTED not in done.stdout + done.stderr
     assert genome_digests(tiny) == before
     rest = tiny.snakemake()
     assert rest.returncode == 0, rest.stderr[-3000:]
+
+
+def test_more_people_keep_the_first(tmp_path):
+    """The population's size given, people asked for later are further children of the same parents."""
+    target, alleles = "results/synthetic/genotypes/chr22.pgen", []
+    run = Run(tmp_path / "run", population=400)
+    for people in (120, 170):
+        run.config["people"] = people
+        run.write_config()
+        done = run.snakemake(target)
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert (IMPORTED in done.stdout + done.stderr) == (people == 120)
+        with Genotypes(run / target.removesuffix(".pgen")) as file:
+            table = pd.DataFrame(file.haplotypes(0, file.n_sites)[:, :240], index=file.sites["id"])
+            assert file.n_people == people
+        alleles.append(table[table.any(axis=1)])
+    assert alleles[0].equals(alleles[1]) and len(alleles[0]) > 100
+
+
+# Kills the process when it appends its third piece of pseudo genotypes.
+KILLER = """
+import os, signal, sys
+
+pieces = []
+
+def kill(frame, event, argument):
+    if event == "call" and frame.f_code.co_qualname == "RecordWriter.append":
+        pieces.append(frame)
+        if len(pieces) == 3:
+            open(os.path.join(os.environ["PYTHONPATH"], "killed"), "w").close()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sys.setprofile(kill)
+"""
+
+
+def test_killed_in_the_middle_of_a_chromosome(tiny, tmp_path, monkeypatch):
+    """kill -9, as a machine out of memory would: nothing half-written is taken for whole, the same command completes."""
+    run = Run(tmp_path / "run", block_sites=1)
+    folder, target = run / "results/synthetic/genotypes", "results/synthetic/genotypes/chr22.pgen"
+    (tmp_path / "sitecustomize.py").write_text(KILLER)
+    with monkeypatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(tmp_path))
+        killed = run.snakemake(target)
+    assert killed.returncode != 0
+    assert (tmp_path / "killed").exists() and not list(folder.glob("chr22.*"))
+    done = run.snakemake(target)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert genome_digests(run, chromosomes=["22"]) == genome_digests(tiny, chromosomes=["22"])
+    assert sorted(path.name for path in folder.iterdir()) == ["chr22.pgen", "chr22.psam", "chr22.pvar"]
 
 
 @pytest.fixture

@@ -36,9 +36,10 @@ rule draft_dictionary:
 rule import_tables:
     input:
         unpack(
-            lambda wildcards: given(
-                "genotypes", "samples", "phenotypes", "maps", "withdrawn"
-            )
+            lambda wildcards: given("genotypes", "samples", "phenotypes", "withdrawn")
+        ),
+        maps=lambda wildcards: sorted(
+            {path for c in SCORED for path in configuration.map_files(config, c)}
         ),
         dictionary=dictionary_file,
         scores=list(config["scoring_files"].values()),
@@ -58,7 +59,7 @@ rule import_tables:
         runtime=minutes(10),
     params:
         source=lambda wildcards: config["input"]["genotypes"],
-        maps=lambda wildcards: config["input"]["maps"],
+        maps=lambda wildcards: {c: configuration.map_files(config, c) for c in SCORED},
         sample_columns=config["input"]["sample_columns"],
         phenotype_id=config["input"]["phenotype_id"],
         chromosomes=CHROMOSOMES,
@@ -77,7 +78,7 @@ rule import_chromosome:
     input:
         genotypes=lambda wildcards: of_chromosome("genotypes", wildcards.chrom),
         companions=lambda wildcards: companions(wildcards.chrom),
-        map=lambda wildcards: of_chromosome("maps", wildcards.chrom),
+        maps=lambda wildcards: configuration.map_files(config, wildcards.chrom),
         people="results/real/people.parquet",
     output:
         multiext(
@@ -98,10 +99,16 @@ rule import_chromosome:
         runtime=minutes(15, 20),
     params:
         build=config["build"],
-        unphased=config["unphased"],
-        missing=config["missing"],
-        multiallelic=config["multiallelic"],
-        male_x_heterozygous=config["male_x_heterozygous"],
+        options={
+            key: config[key]
+            for key in [
+                "unphased",
+                "missing",
+                "multiallelic",
+                "haploid_heterozygous",
+                "pseudo_autosomal",
+            ]
+        },
         code=code("import_chromosome", "resources/chromosome_lengths.tsv"),
     message:
         "Import genotypes of chromosome {wildcards.chrom}"

@@ -18,6 +18,8 @@ SUFFIXES = ["pgen", "pvar", "psam"]
 CHROMOSOMES = (
     [str(chrom) for chrom in config["chromosomes"]] if "chromosomes" in config else []
 )
+# Y and MT pass whole from one parent; they are reproduced, but neither scored nor tested.
+SCORED = [chrom for chrom in CHROMOSOMES if chrom not in configuration.WHOLE]
 GENOTYPES = "results/{cohort}/genotypes/chr{chrom}.{suffix}"
 
 
@@ -83,12 +85,12 @@ def companions(chrom):
 
 
 def secrets():
-    """The pedigree and mosaics, where the configuration keeps them."""
-    kept = [
-        "results/pedigree.npz",
-        *expand("results/mosaic/chr{chrom}.npz", chrom=CHROMOSOMES),
-    ]
-    return kept if config["keep_mosaic"] else []
+    """Who descends from whom, where the configuration keeps it."""
+    if not config["keep_mosaic"]:
+        return []
+    kinds = ["npz", "segments.parquet", "ancestry.parquet", "trees"]
+    mosaics = expand("results/mosaic/chr{chrom}.{kind}", chrom=CHROMOSOMES, kind=kinds)
+    return ["results/pedigree.npz", *mosaics]
 
 
 def genotypes(cohort, chromosomes=None):
@@ -120,6 +122,14 @@ def minutes(base, per_gigabyte=0.0):
     return lambda wildcards, input, attempt: int(
         attempt * (base + per_gigabyte * input.size_mb / 1000)
     )
+
+
+def recipe(*, of_pedigree=False):
+    """The keys of the configuration that decide who descends from whom."""
+    keys = ["people", "generations", "founders", "mating", "population"]
+    keys += ["avoid_kin", "migration"]
+    keys += [] if of_pedigree else ["build", "recombination"]
+    return {key: config[key] for key in keys}
 
 
 def unless_kept(path):

@@ -43,7 +43,7 @@ rule demo_chromosome:
 rule demo_items:
     input:
         samples="results/demo/samples.tsv",
-        vcf=expand("results/demo/genotypes/chr{chrom}.vcf.gz", chrom=CHROMOSOMES),
+        vcf=expand("results/demo/genotypes/chr{chrom}.vcf.gz", chrom=SCORED),
     output:
         phenotypes="results/demo/phenotypes.tsv",
         dictionary="results/demo/dictionary.tsv",

@@ -3,9 +3,9 @@
 
 rule evaluate_genomes:
     input:
-        genotypes("real"),
-        genotypes("synthetic"),
-        maps=expand("results/real/maps/chr{chrom}.tsv", chrom=CHROMOSOMES),
+        genotypes("real", SCORED),
+        genotypes("synthetic", SCORED),
+        maps=expand("results/real/maps/chr{chrom}.tsv", chrom=SCORED),
         people="results/real/people.parquet",
         pseudo_people=ancient("results/synthetic/people.parquet"),
         expected=ancient("results/evaluation/drift.json"),
@@ -22,8 +22,9 @@ rule evaluate_genomes:
         mem_mb=memory(1500, 50),
         runtime=minutes(20, 20),
     params:
-        chromosomes=CHROMOSOMES,
+        chromosomes=SCORED,
         generations=config["generations"],
+        founders=config["founders"],
         code=code("evaluate_genomes"),
     message:
         "Compare genomes: frequencies, linkage disequilibrium, ancestry, copies"

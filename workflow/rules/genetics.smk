@@ -3,7 +3,7 @@
 
 rule weights:
     input:
-        genotypes("real"),
+        genotypes("real", SCORED),
         people="results/real/people.parquet",
         phenotypes="results/real/phenotypes.parquet",
         dictionary="results/real/dictionary.tsv",
@@ -22,7 +22,7 @@ rule weights:
         mem_mb=memory(1500, 100, 32),
         runtime=minutes(30, 20),
     params:
-        chromosomes=CHROMOSOMES,
+        chromosomes=SCORED,
         build=config["build"],
         method=config["weights"],
         scoring_files=config["scoring_files"],
@@ -36,9 +36,9 @@ rule weights:
 
 rule scores:
     input:
-        lambda wildcards: genotypes(wildcards.cohort),
+        lambda wildcards: genotypes(wildcards.cohort, SCORED),
         weights="results/weights",
-        known=expand(GENOTYPES, cohort="real", chrom=CHROMOSOMES, suffix="pvar"),
+        known=expand(GENOTYPES, cohort="real", chrom=SCORED, suffix="pvar"),
     output:
         "results/{cohort}/scores.parquet",
     log:
@@ -52,7 +52,7 @@ rule scores:
         mem_mb=memory(1500, 20),
         runtime=minutes(10, 20),
     params:
-        chromosomes=CHROMOSOMES,
+        chromosomes=SCORED,
         code=code("scores"),
     message:
         "Scores of the {wildcards.cohort} people"
@@ -62,7 +62,7 @@ rule scores:
 
 rule association:
     input:
-        lambda wildcards: genotypes(people_of(wildcards.cohort)),
+        lambda wildcards: genotypes(people_of(wildcards.cohort), SCORED),
         people="results/real/people.parquet",
         phenotypes=lambda wildcards: f"results/{people_of(wildcards.cohort)}/phenotypes.parquet",
         dictionary="results/real/dictionary.tsv",
@@ -78,7 +78,7 @@ rule association:
         mem_mb=memory(2000, 100),
         runtime=minutes(30, 20),
     params:
-        chromosomes=CHROMOSOMES,
+        chromosomes=SCORED,
         minimum_minor_allele_count=config["association"]["minimum_minor_allele_count"],
         code=code("association"),
     message:

@@ -19,9 +19,7 @@ rule pedigree:
         mem_mb=memory(800, 40),
         runtime=minutes(10),
     params:
-        people=config["people"],
-        generations=config["generations"],
-        mating=config["mating"],
+        **recipe(of_pedigree=True),
         code=code("pedigree"),
     message:
         "Pedigree: {params.generations} generations, {params.mating} mating"
@@ -45,7 +43,8 @@ rule mosaic:
         mem_mb=memory(800, 20),
         runtime=minutes(10, 20),
     params:
-        device=config["device"],
+        build=config["build"],
+        recombination=config["recombination"],
         code=code("mosaic"),
     message:
         "Mosaic of founder segments on chromosome {wildcards.chrom}"
@@ -83,7 +82,9 @@ rule transmission:
         mem_mb=memory(800, 20),
         runtime=minutes(15, 20),
     params:
-        recipe=[config["people"], config["generations"], config["mating"]],
+        # Pedigree and mosaic are temporary, so that what they depend on must be seen here.
+        recipe=[recipe(), code("pedigree"), code("mosaic")],
+        founders=config["founders"],
         code=code("transmission"),
     message:
         "Pseudo genotypes of chromosome {wildcards.chrom}"

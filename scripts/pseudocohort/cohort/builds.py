@@ -1,4 +1,4 @@
-"""Facts of the genome builds: lengths of chromosomes, the pseudo-autosomal regions (PAR) of X, names of contigs."""
+"""Facts of the genome builds: lengths of chromosomes, the pseudo-autosomal regions (PAR), names of contigs."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -9,15 +9,25 @@ import pandas as pd
 from pseudocohort.errors import InputError
 
 TABLE = Path(__file__).resolve().parents[3] / "resources" / "chromosome_lengths.tsv"
-CHROMOSOMES = (*map(str, range(1, 23)), "X")
+CHROMOSOMES = (*map(str, range(1, 23)), "X", "Y", "MT")
+UCSC_MT_LENGTH = 16_571  # of UCSC's hg19 chrM (NC_001807), which is not the rCRS and has other positions
+
+# plink's numbers, UCSC's M, and the names under which parts of X go: XY is plink 1's for both PARs.
+_NAMES = {
+    **dict.fromkeys(("X", "23", "XY", "25", "PAR1", "PAR2", "X_PAR1", "X_PAR2", "X_NONPAR"), "X"),
+    **dict.fromkeys(("Y", "24"), "Y"),
+    **dict.fromkeys(("MT", "M", "26"), "MT"),
+}
 
 
 class Build(NamedTuple):
-    """name: GRCh37 or GRCh38.  length: bp by chromosome.  par: first and last position of PAR1 and PAR2 on X."""
+    """name: GRCh37 or GRCh38.  length: bp by chromosome.  par: first and last position of PAR1 and PAR2 on X.
+    par_on_y: the same on Y."""
 
     name: str
     length: dict[str, int]
     par: tuple[tuple[int, int], ...]
+    par_on_y: tuple[tuple[int, int], ...]
 
 
 @lru_cache
@@ -28,11 +38,9 @@ def read_builds(path: str | Path = TABLE) -> dict[str, Build]:
     for name, rows in table.groupby("build", sort=False):
         whole = rows[rows["region"] == "chromosome"]
         par = rows[rows["region"] != "chromosome"]
-        builds[name] = Build(
-            name,
-            dict(zip(whole["chrom"], whole["end"].tolist(), strict=True)),
-            tuple(zip(par["start"].tolist(), par["end"].tolist(), strict=True)),
-        )
+        regions = {c: tuple(zip(p["start"].tolist(), p["end"].tolist(), strict=True)) for c, p in par.groupby("chrom")}
+        length = dict(zip(whole["chrom"], whole["end"].tolist(), strict=True))
+        builds[name] = Build(name, length, regions["X"], regions["Y"])
     return builds
 
 
@@ -56,7 +64,7 @@ def chromosome_length(build: str, chrom: str) -> int:
         raise InputError(
             f"unknown chromosome {chrom}",
             where="config key chromosomes",
-            expected="1 to 22 or X",
+            expected="1 to 22, X, Y or MT",
             remedy="correct the key chromosomes",
         )
     return length[plain]
@@ -69,17 +77,35 @@ def builds_that_fit(chrom: str, position: int) -> list[str]:
 
 def disagreement(build: str, chrom: str, position: int, where: str) -> InputError:
     """The error to raise for a position outside the chromosome: names the other build where that one fits."""
+    length = chromosome_length(build, chrom)
+    if plain_name(chrom) == "MT" and length < position <= UCSC_MT_LENGTH:
+        return other_mitochondrion(f"position {position} is", where)
     others = [name for name in builds_that_fit(chrom, position) if name != build]
     hint = f"; the position fits {' and '.join(others)}: do the builds disagree?" if others else ""
     return InputError(
         f"position {position} is not on chromosome {plain_name(chrom)} of {build}{hint}",
         where=where,
-        expected=f"positions from 1 to {chromosome_length(build, chrom)}",
+        expected=f"positions from 1 to {length}",
         remedy="set `build` to the build of the file, or give a file of that build",
     )
 
 
+def other_mitochondrion(what: str, where: str) -> InputError:
+    """The error to raise for a mitochondrion that is UCSC's hg19 chrM; what: the sign of it, with its verb."""
+    return InputError(
+        f"{what} of UCSC's hg19 chrM (NC_001807, {UCSC_MT_LENGTH} bp): another sequence than the rCRS, with other "
+        "positions",
+        where=where,
+        expected="the rCRS (NC_012920, 16569 bp), the MT of GRCh37 and GRCh38",
+        remedy="call the mitochondrion again on the rCRS, or take MT out of `chromosomes`",
+    )
+
+
 def plain_name(contig: str) -> str:
-    """`22` for 22, chr22 or Chr22; `X` for X, chrX, 23 or chr23; other names only lose the prefix."""
+    """The chromosome that a contig is of, or is part of: `22` for 22, chr22 or Chr22.
+
+    `X` for X, 23, and its parts PAR1, PAR2, X_par1, X_par2, X_nonPAR, XY and 25; `Y` for Y and 24; `MT` for MT, M
+    and 26; all with or without chr. Other names only lose the prefix.
+    """
     name = contig[3:] if contig[:3].lower() == "chr" else contig
-    return "X" if name in ("23", "x") else name
+    return _NAMES.get(name.upper(), name)

@@ -47,7 +47,9 @@ STRATUM_MIGRATION = 1e-3
 
 _START = {"20": 31_000_000, "X": 100_000_000}  # clear of centromeres and of the pseudoautosomal regions
 _OTHER_START = 20_000_000
+_WHOLE = {"Y": (7_000_000, 1_000_000, 60), "MT": (0, 16_569, 40)}  # without crossovers: start, length, sites
 
+_COPIES = {"X": 0.75, "Y": 0.25, "MT": 0.25}  # chromosomes of a couple, as a share of an autosome's four
 _CM_PER_MB = {"autosome": 1.3, "X": 1.6}  # the X map is the female one: males do not recombine here
 _HOTSPOT_SPACING = 60_000
 _HOTSPOT_WIDTHS = (1_000, 3_000)
@@ -66,10 +68,12 @@ def make_demo_chromosome(
 ) -> None:
     """Write one demo chromosome: a phased, bgzipped, indexed VCF and its genetic map.
 
-    people: sample sheet of `make_demo_people`.  chrom: "1" ... "22" or "X" (without chr).
-    settings: `megabases` (default 20) and `sites` (default 10,000) of an autosome; X has half of both.
+    people: sample sheet of `make_demo_people`.  chrom: "1" ... "22", "X", "Y" or "MT" (without chr).
+    settings: `megabases` (default 20) and `sites` (default 10,000) of an autosome; X has half of both, Y and MT have
+    a few sites whatever these are.
     vcf_path: ends in .vcf.gz; an index .tbi goes beside it.  map_path: ends in .gz (columns pos chr cM).
-    Positions are GRCh38's. Males are haploid on X. Raises InputError where the chromosome is too short.
+    Positions are GRCh38's. Males are haploid on X and Y, everybody on MT; females are missing on Y. Raises InputError
+    where the chromosome is too short.
     """
     start, length, sites = _extent(chrom, settings)
     genetic_map = make_demo_map(chrom, start, length, seed)
@@ -91,9 +95,11 @@ def _extent(chrom: str, settings: dict) -> tuple[int, int, int]:
         raise InputError(
             f"the demo has no chromosome {chrom}",
             where="demo: chromosomes",
-            expected="1 to 22 or X",
+            expected="1 to 22, X, Y or MT",
             remedy="choose other chromosomes for the demo",
         )
+    if chrom in _WHOLE:
+        return _WHOLE[chrom]
     share = X_SHARE if chrom == "X" else 1.0
     start = _START.get(chrom, _OTHER_START)
     length = int(setting(settings, "megabases") * share * 1e6)
@@ -110,8 +116,11 @@ def _extent(chrom: str, settings: dict) -> tuple[int, int, int]:
 def make_demo_map(chrom: str, start: int, length: int, seed: int) -> DemoMap:
     """A map with one hotspot of 1 to 3 kb in every 60 kb; hotspots carry 80 % of the recombination.
 
-    The heat of hotspots is exponential, the rest is even. Covers positions start+1 to start+length.
+    The heat of hotspots is exponential, the rest is even. Covers positions start+1 to start+length. That of Y and MT
+    is flat.
     """
+    if chrom in _WHOLE:
+        return DemoMap(np.array([start + 1, start + length]), np.zeros(2))
     rng = counter.generator(seed, "demo map", chrom)
     spots = max(1, length // _HOTSPOT_SPACING)
     cell = length / spots
@@ -137,7 +146,7 @@ def write_demo_map(path: str | Path, chrom: str, genetic_map: DemoMap) -> None:
 def japanese_demography(scale: float = 1.0) -> msprime.Demography:
     """Jouganous et al. 2017 with the Japanese parted into two strata (constants above).
 
-    scale: factor on all sizes; 0.75 gives the X chromosome with equal numbers of men and women.
+    scale: factor on all sizes; 0.75 gives the X chromosome with equal numbers of men and women, 0.25 Y and MT.
     """
     time = {k: years // GENERATION_YEARS for k, years in TIMES_YEARS.items()}
 
@@ -179,10 +188,16 @@ def japanese_demography(scale: float = 1.0) -> msprime.Demography:
 def _founders(
     people: pd.DataFrame, chrom: str, start: int, genetic_map: DemoMap, sites: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Alleles of the founders: uint8 (2 founders, sites), founders in row order, men twice the same on X; positions."""
+    """Alleles of the founders: uint8 (2 founders, sites), founders in row order, and positions.
+
+    Who has one copy has it twice; what women have on Y is of no meaning.
+    """
     father, _ = parent_rows(people)
     founders = people[father < 0]
-    copies = np.where((founders["sex"] == "male") & (chrom == "X"), 1, 2)
+    male = founders["sex"] == "male"
+    copies = {"X": np.where(male, 1, 2), "Y": np.where(male, 1, 0), "MT": np.ones(len(founders), dtype=int)}.get(
+        chrom, np.full(len(founders), 2)
+    )
     samples = [msprime.SampleSet(int(copies[founders["stratum"] == s].sum()), population=s, ploidy=1) for s in STRATA]
     seeds = counter.generator(seed, "demo ancestry", chrom).integers(1, 2**31, 2)
     edges = np.append(genetic_map.pos[:-1] - start - 1, genetic_map.pos[-1] - start)  # bp from 0 on
@@ -193,7 +208,7 @@ def _founders(
         [s for s in samples if s.num_samples],
         recombination_rate=rates,
         ploidy=2,
-        demography=japanese_demography(0.75 if chrom == "X" else 1.0),
+        demography=japanese_demography(_COPIES.get(chrom, 1.0)),
         random_seed=seeds[0],
     )
     rate = sites / trees.segregating_sites(mode="branch", span_normalise=False)
@@ -206,7 +221,7 @@ def _founders(
         [np.repeat(np.flatnonzero(founders["stratum"] == s), copies[founders["stratum"] == s]) for s in STRATA]
     )
     first = np.argsort(by_stratum, kind="stable")
-    pairs = np.repeat(first[np.cumsum(copies) - copies], 2)
+    pairs = np.repeat(first[np.minimum(np.cumsum(copies) - copies, len(first) - 1)], 2)
     pairs[1::2] = first[np.cumsum(copies) - 1]
     pos = trees.sites_position.astype(np.int64)[varied] + start + 1
     return alleles[pairs][:, varied], pos
@@ -216,8 +231,9 @@ def drop_genes(people: pd.DataFrame, chrom: str, founders: np.ndarray, cm: np.nd
     """Haplotypes of all people by Mendelian transmission within families.
 
     founders: uint8 (2 founders, sites), founders in row order.  cm: float64 (sites,), genetic positions.
-    Crossovers are Poisson in cM (Haldane). On X a mother recombines, a father gives his X to daughters.
-    Returns uint8 (2 people, sites): row 2i from the father, 2i+1 from the mother; a man's X twice the same.
+    Crossovers are Poisson in cM (Haldane). On X a mother recombines, a father gives his X to daughters. Y is the
+    father's, MT the mother's.
+    Returns uint8 (2 people, sites): row 2i from the father, 2i+1 from the mother; a single copy twice the same.
     """
     father, mother = parent_rows(people)
     male = (people["sex"] == "male").to_numpy()
@@ -233,6 +249,10 @@ def drop_genes(people: pd.DataFrame, chrom: str, founders: np.ndarray, cm: np.nd
         return np.where(copy, result[2 * parent + 1], result[2 * parent])
 
     for child in np.argsort(above, kind="stable")[len(founder) :]:
+        if chrom in _WHOLE:
+            parent = father[child] if chrom == "Y" else mother[child]
+            result[2 * child : 2 * child + 2] = result[2 * parent]
+            continue
         result[2 * child + 1] = gamete(mother[child])
         if chrom != "X":
             result[2 * child] = gamete(father[child])

@@ -57,22 +57,25 @@ def name_alleles(chrom: str, pos: np.ndarray, haplotypes: np.ndarray, rng: np.ra
 def write_vcf(path: str | Path, chrom: str, people: pd.DataFrame, variants: Variants) -> None:
     """Write VCF 4.2, bgzipped, with a tabix index; both files appear whole or not at all.
 
-    variants.haplotypes: uint8 (2 people, sites). Calls are phased, those of males on X haploid.
+    variants.haplotypes: uint8 (2 people, sites). Calls are phased, those of males on X and Y and of everybody
+    on MT haploid; females are missing on Y.
     """
-    haploid = (people["sex"] == "male").to_numpy() & (chrom == "X")
-    cells = ["0\t" if one else "0|0\t" for one in haploid]
+    male = (people["sex"] == "male").to_numpy()
+    absent = ~male & (chrom == "Y")
+    diploid = ~absent & ~(male & (chrom in ("X", "Y"))) & (chrom != "MT")
+    cells = [".\t" if none else "0|0\t" if two else "0\t" for none, two in zip(absent, diploid, strict=True)]
     template = np.frombuffer(("".join(cells)[:-1] + "\n").encode(), dtype=np.uint8)
     width = np.array([len(cell) for cell in cells])
-    first = np.cumsum(width) - width
-    second = first[~haploid] + 2
+    place = np.cumsum(width) - width
+    first, second = place[~absent], place[diploid] + 2
     with atomic(f"{path}.tbi") as index, atomic(path) as part:
         with pysam.BGZFile(str(part), "wb") as out:
             out.write(_header(people["person"]).encode())
             for begin in range(0, len(variants.pos), _ROWS):
                 block = variants.haplotypes[:, begin : begin + _ROWS].T + np.uint8(ord("0"))
                 lines = np.tile(template, (len(block), 1))
-                lines[:, first] = block[:, 0::2]
-                lines[:, second] = block[:, 1::2][:, ~haploid]
+                lines[:, first] = block[:, 0::2][:, ~absent]
+                lines[:, second] = block[:, 1::2][:, diploid]
                 for i, line in enumerate(lines, start=begin):
                     pos, ref, alt = variants.pos[i], variants.ref[i], variants.alt[i]
                     out.write(f"chr{chrom}\t{pos}\t{chrom}:{pos}:{ref}:{alt}\t{ref}\t{alt}\t.\tPASS\t.\tGT\t".encode())

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from pseudocohort.cohort.builds import chromosome_length, get_build, plain_name
-from pseudocohort.cohort.variants import ABSENT, RawBlock, read_blocks, source_format
+from pseudocohort.cohort.sexes import check_sex
+from pseudocohort.cohort.variants import ABSENT, MISSING, RawBlock, genotype_people, read_blocks, source_format
 from pseudocohort.errors import InputError
 from pseudocohort.genotypes import SITE_COLUMNS, GenotypeWriter
 
@@ -19,7 +20,8 @@ OPTIONS = {
     "multiallelic": ("split", "drop"),
     "unphased": ("error", "drop"),
     "missing": ("error", "drop"),
-    "male_x_heterozygous": ("error", "drop"),
+    "haploid_heterozygous": ("error", "drop"),
+    "pseudo_autosomal": ("keep", "drop"),
     "monomorphic": ("drop", "keep"),
 }
 _LETTERS = re.compile("[ACGT]+")
@@ -31,17 +33,41 @@ _PROBLEMS = {
         "have unphased heterozygous genotypes",
         "phase them (SHAPEIT5, Eagle, Beagle), or set `unphased: drop`",
     ),
-    "male_x_heterozygous": (
-        "have a heterozygous male outside the pseudo-autosomal regions",
-        "check sex and `build`, or set `male_x_heterozygous: drop`",
-    ),
-    "haploid": ("have haploid genotypes where two alleles are expected", "check sex (X) and the calls"),
+    "haploid": ("have haploid genotypes where two alleles are expected", "check the calls"),
+}
+_PROBLEMS_OF = {  # what stands instead in those of a chromosome
+    "X": {
+        "haploid_heterozygous": (
+            "have a heterozygous male outside the pseudo-autosomal regions",
+            "check sex and `build`, or set `haploid_heterozygous: drop`",
+        ),
+        "haploid": (
+            "have haploid genotypes where two alleles are expected",
+            "check sex and `build`; males have two alleles in the pseudo-autosomal regions (`pseudo_autosomal: drop` "
+            "leaves these out)",
+        ),
+    },
+    "Y": {
+        "haploid_heterozygous": (
+            "have a heterozygous male",
+            "check sex and the calls, or set `haploid_heterozygous: drop`",
+        )
+    },
+    "MT": {
+        "haploid_heterozygous": (
+            "have a heterozygous call (heteroplasmy) on the mitochondrion",
+            "call it with one copy, or set `haploid_heterozygous: drop`",
+        )
+    },
 }
 
 
 @dataclass
 class Tally:
-    """What was seen so far. problems: [number of sites, first position] by kind; haploid: bool (people,)."""
+    """What was seen so far. problems: [number of sites, first position] by kind.
+
+    haploid: bool (people with the chromosome,), written with one allele somewhere.
+    """
 
     haploid: np.ndarray
     read: int = 0
@@ -50,6 +76,8 @@ class Tally:
     indels: int = 0
     split: int = 0
     unphased_homozygous: int = 0
+    pseudo_autosomal: int = 0
+    female_calls: int = 0
     first: int = 0
     last: int = 0
     dropped: Counter = field(default_factory=Counter)
@@ -63,40 +91,41 @@ def import_chromosome(
 ) -> dict:
     """Import one chromosome of the people as phased, biallelic .pgen, .pvar and .psam, and report on it.
 
-    source: .vcf, .vcf.gz, .bcf or .pgen with this chromosome, among others or alone.  chrom: 1 to 22 or X, with or
-    without chr.  people: columns person and sex (1 male, 2 female; 0 unknown, not for X); their order is that of the
-    result; nobody else of the source is read.  build: GRCh37 or GRCh38.
+    source: .vcf, .vcf.gz, .bcf or .pgen with this chromosome, among others or alone.  chrom: 1 to 22, X, Y or MT,
+    with or without chr.  people: columns person and sex (1 male, 2 female; 0 unknown, not for X and Y); their order
+    is that of the result; nobody else of the source is read.  build: GRCh37 or GRCh38.
     options: choices of OPTIONS, the first of each when not given.
 
     Kept are SNVs, indels and other sequence alleles that vary among the people; each ALT of a multi-allelic site
     becomes a row of its own in which the other ALTs count as REF. Ids are chrom:pos:ref:alt. Symbolic alleles, `*`,
-    repeated alleles, sites without variation and the pseudo-autosomal regions of X are dropped and counted. Males
-    on X may be written 0, 0|0 or 0/. and are stored as a|a. A heterozygous call without phase is refused, a
+    repeated alleles and sites without variation are dropped and counted, as are the pseudo-autosomal regions of Y,
+    and those of X where `pseudo_autosomal` says so; CHROM of those kept is PAR1 or PAR2. Males on X outside of them
+    and on Y, and everybody on MT, may be written 0, 0|0, 0/0 or 0/. and are stored as a|a. Females are missing on Y
+    whatever their calls are, and may be absent from its file. A heterozygous call without phase is refused, a
     homozygous one accepted.
 
-    Returns a dictionary: chromosome, source (name without folder), format, people, sites_read, sites_kept, snvs,
-    indels, other_variants, multiallelic_sites_split, dropped (number by reason; for `symbolic`, `duplicate` and
-    `monomorphic` of alleles, else of sites), haploid_males, unphased_homozygous (genotypes), first_site, last_site.
-    Raises InputError as `read_blocks`, and for missing or unphased genotypes, heterozygous males on X, haploid
-    genotypes elsewhere, unknown sex with X and no site left; then nothing is written.
+    Returns a dictionary: chromosome, source (name without folder), format, people, sites_read, sites_kept,
+    pseudo_autosomal_sites (of those kept), snvs, indels, other_variants, multiallelic_sites_split, dropped (number by
+    reason; for `symbolic`, `duplicate` and `monomorphic` of alleles, else of sites), haploid_people (written with one
+    allele), female_calls_on_y (made missing), unphased_homozygous (genotypes), first_site, last_site.
+    Raises InputError as `read_blocks`, and for missing or unphased genotypes, heterozygous calls where there is one
+    copy and haploid ones where there are two, unknown sex with X and Y, Y without males and no site left; then
+    nothing is written.
     """
     chosen = _choices(options)
-    chrom, sex = plain_name(chrom), people["sex"].to_numpy(dtype=np.int8)
-    if chrom == "X" and (sex == 0).any():
-        raise InputError(
-            f"the sex of {(sex == 0).sum()} people is unknown, and chromosome X is to be imported",
-            where="the sample sheet",
-            expected="male or female for everybody",
-            remedy="complete the sample sheet or take X out of `chromosomes`",
-        )
-    tally = Tally(haploid=np.zeros(len(people), dtype=bool))
+    chrom = plain_name(chrom)
+    check_sex(people["sex"], chrom)
+    absent = (people["sex"] != 1).to_numpy() & (chrom == "Y")
+    read = _people_in(source, people, absent)
+    tally = Tally(haploid=np.zeros((~absent).sum(), dtype=bool))
     progress = _Progress(chrom, chromosome_length(build, chrom))
-    block_sites = int(np.clip(_CALLS_AT_ONCE // max(len(people), 1), 16, 4096))
-    with GenotypeWriter(out_prefix, people["person"].to_numpy(), sex, None) as writer:
-        for block in read_blocks(source, chrom, people["person"].tolist(), build, block_sites):
-            haplotypes, sites = _biallelic(block, chrom, sex, build, chosen, tally)
-            if len(sites) and not tally.problems:
-                writer.append(haplotypes, sites)
+    block_sites = int(np.clip(_CALLS_AT_ONCE // max(len(read), 1), 16, 4096))
+    with GenotypeWriter(out_prefix, people["person"].to_numpy(), people["sex"].to_numpy(), None, absent) as writer:
+        for block in read_blocks(source, chrom, read["person"].tolist(), build, block_sites):
+            for part, rows in _parts(block.pos, chrom, build, chosen, tally):
+                haplotypes, sites = _biallelic(block, part, rows, read["sex"].to_numpy(dtype=np.int8), chosen, tally)
+                if len(sites) and not tally.problems:
+                    writer.append(haplotypes, sites)
             progress.tell(tally.read, int(block.pos[-1]))
         _raise_problems(tally, chrom, source)
         if tally.kept == 0:
@@ -109,6 +138,22 @@ def import_chromosome(
     report = _report(tally, chrom, source, len(people))
     logging.getLogger("pseudocohort").info("chr%s: %d sites kept of %d", chrom, tally.kept, tally.read)
     return report
+
+
+def _people_in(source: str | Path, people: pd.DataFrame, absent: np.ndarray) -> pd.DataFrame:
+    """The people who are in the source: everybody, but some of those without the chromosome."""
+    there = people["person"].isin(genotype_people(source)).to_numpy()
+    lost = int((~there & ~absent).sum())
+    if lost:
+        raise InputError(
+            f"{lost} of {len(people)} people are not in the genotype file"
+            + ", though they are male" * bool(absent.any()),
+            where=str(source),
+            expected="everybody who has the chromosome",
+            remedy="correct the ids or the sample sheet, or subset all genotype files to the same people "
+            "(bcftools view -S)",
+        )
+    return people[there]
 
 
 def _choices(options: dict[str, str]) -> dict[str, str]:
@@ -124,36 +169,50 @@ def _choices(options: dict[str, str]) -> dict[str, str]:
     return chosen
 
 
+def _parts(
+    pos: np.ndarray, chrom: str, build: str, chosen: dict[str, str], tally: Tally
+) -> list[tuple[str, np.ndarray]]:
+    """CHROM and row numbers of the sites that have the same numbers of copies; what is to be dropped is counted."""
+    tally.read += len(pos)
+    if chrom not in ("X", "Y"):
+        return [(chrom, np.arange(len(pos)))]
+    facts = get_build(build)
+    (_, first_end), (second_start, _) = facts.par if chrom == "X" else facts.par_on_y
+    bounds = [0, *np.searchsorted(pos, [first_end + 1, second_start]).tolist(), len(pos)]
+    parts = [(name, np.arange(*bounds[i : i + 2])) for i, name in enumerate(("PAR1", chrom, "PAR2"))]
+    if chrom == "Y" or chosen["pseudo_autosomal"] == "drop":
+        tally.dropped["pseudo_autosomal"] += len(parts[0][1]) + len(parts[2][1])
+        parts = parts[1:2]
+    return [(name, rows) for name, rows in parts if len(rows)]
+
+
 def _biallelic(
-    block: RawBlock, chrom: str, sex: np.ndarray, build: str, chosen: dict[str, str], tally: Tally
+    block: RawBlock, part: str, rows: np.ndarray, sex: np.ndarray, chosen: dict[str, str], tally: Tally
 ) -> tuple[np.ndarray, pd.DataFrame]:
-    """Checked rows of a block: bool (rows, 2 people), True for ALT, and their sites; counts go to the tally."""
-    tally.read += len(block.pos)
-    site, alt = _rows(block, _outside_par(block.pos, chrom, build, tally), chosen, tally)
+    """Checked rows of a part of a block, and their sites; counts go to the tally.
+
+    Returns bool (rows, 2 people), True for ALT, of the males alone on Y.
+    """
+    site, alt = _rows(block, rows, chosen, tally)
     used, row_of = np.unique(site, return_inverse=True)
     alleles, phased = (x if len(used) == len(x) else x[used] for x in (block.alleles, block.phased))
-    alleles, fine = _check_calls(alleles, phased, block.pos[used], chrom, sex, chosen, tally)
+    male = sex == 1
+    if part == "Y":
+        tally.female_calls += int((alleles[:, ~male] >= 0).any(axis=2).sum())
+        alleles, phased, male = alleles[:, male], phased[:, male], male[male]
+    one = male if part in ("X", "Y") else np.full(len(sex), part == "MT")
+    alleles, fine = _check_calls(alleles, phased, block.pos[used], one, chosen, tally)
     keep = fine[row_of]
     site, alt, row_of = site[keep], alt[keep], row_of[keep]
-    haplotypes = alleles.reshape(len(used), 2 * len(sex))
+    haplotypes = alleles.reshape(len(used), 2 * len(one))
     haplotypes = (haplotypes if len(row_of) == len(used) else haplotypes[row_of]) == alt[:, None]
     if chosen["monomorphic"] == "drop":
         carriers = np.count_nonzero(haplotypes, axis=1)
-        varies = (carriers > 0) & (carriers < 2 * len(sex))
+        varies = (carriers > 0) & (carriers < 2 * len(one))
         tally.dropped["monomorphic"] += int((~varies).sum())
         if not varies.all():
             haplotypes, site, alt = haplotypes[varies], site[varies], alt[varies]
-    return haplotypes, _sites(block, site, alt, chrom, tally)
-
-
-def _outside_par(pos: np.ndarray, chrom: str, build: str, tally: Tally) -> np.ndarray:
-    """Row numbers of the sites outside the pseudo-autosomal regions of X."""
-    inside = np.zeros(len(pos), dtype=bool)
-    for start, end in get_build(build).par if chrom == "X" else ():
-        inside |= (pos >= start) & (pos <= end)
-    if inside.any():
-        tally.dropped["pseudo_autosomal"] += int(inside.sum())
-    return np.flatnonzero(~inside)
+    return haplotypes, _sites(block, site, alt, part, tally)
 
 
 def _rows(block: RawBlock, sites: np.ndarray, chosen: dict[str, str], tally: Tally) -> tuple[np.ndarray, np.ndarray]:
@@ -182,18 +241,12 @@ def _rows(block: RawBlock, sites: np.ndarray, chosen: dict[str, str], tally: Tal
 
 
 def _check_calls(
-    alleles: np.ndarray,
-    phased: np.ndarray,
-    pos: np.ndarray,
-    chrom: str,
-    sex: np.ndarray,
-    chosen: dict[str, str],
-    tally: Tally,
+    alleles: np.ndarray, phased: np.ndarray, pos: np.ndarray, one: np.ndarray, chosen: dict[str, str], tally: Tally
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Alleles (sites, people, 2) with males on X made a|a, and bool (sites,): nothing wrong with the site."""
+    """Alleles (sites, people, 2) with a|a of who has one copy, and bool (sites,): nothing wrong with the site."""
     found = {}
-    if chrom == "X":
-        alleles, phased, found["male_x_heterozygous"] = _males(alleles, phased, sex == 1, tally)
+    if one.any():
+        alleles, phased, found["haploid_heterozygous"] = _single(alleles, phased, one, tally)
     first, second = alleles[..., 0], alleles[..., 1]
     low = alleles.min(axis=(1, 2), initial=0) < 0  # few sites need the closer look
     found["missing"], found["haploid"] = np.zeros((2, len(pos)), dtype=bool)
@@ -220,22 +273,25 @@ def _check_calls(
     return alleles, fine
 
 
-def _males(
-    alleles: np.ndarray, phased: np.ndarray, male: np.ndarray, tally: Tally
+def _single(
+    alleles: np.ndarray, phased: np.ndarray, one: np.ndarray, tally: Tally
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Males on X as a|a (copies of both arrays), and bool (sites,): some male is heterozygous there."""
-    first, second = alleles[:, male, 0], alleles[:, male, 1]
-    one = (first < 0) != (second < 0)
-    tally.haploid[np.flatnonzero(male)[one.any(axis=0)]] = True
+    """Calls of who has one copy as a|a (copies of both arrays), and bool (sites,): some are heterozygous there.
+
+    one: bool (people,).
+    """
+    first, second = alleles[:, one, 0], alleles[:, one, 1]
+    haploid = (first < 0) != (second < 0)
+    tally.haploid[np.flatnonzero(one)[haploid.any(axis=0)]] = True
     heterozygous = (first != second) & (first >= 0) & (second >= 0)
     alleles, phased = alleles.copy(), phased.copy()
-    alleles[:, male] = np.where(first < 0, np.maximum(second, -1), first)[..., None]
-    phased[:, male] = True
+    alleles[:, one] = np.where(first < 0, np.maximum(second, MISSING), first)[..., None]
+    phased[:, one] = True
     return alleles, phased, heterozygous.any(axis=1)
 
 
-def _sites(block: RawBlock, site: np.ndarray, alt: np.ndarray, chrom: str, tally: Tally) -> pd.DataFrame:
-    """Rows chrom, pos, id, ref, alt; counts them."""
+def _sites(block: RawBlock, site: np.ndarray, alt: np.ndarray, part: str, tally: Tally) -> pd.DataFrame:
+    """Rows chrom (the part of X), pos, id, ref, alt; counts them."""
     refs, alts = [block.ref[i] for i in site], [block.alt[i][k - 1] for i, k in zip(site, alt, strict=True)]
     pos = block.pos[site]
     for ref, other in zip(refs, alts, strict=True):
@@ -244,22 +300,25 @@ def _sites(block: RawBlock, site: np.ndarray, alt: np.ndarray, chrom: str, tally
     if len(pos):
         tally.first, tally.last = tally.first or int(pos[0]), int(pos[-1])
     tally.kept += len(pos)
+    chrom = plain_name(part)
+    tally.pseudo_autosomal += len(pos) * (part != chrom)
     ids = [f"{chrom}:{p}:{r}:{a}" for p, r, a in zip(pos, refs, alts, strict=True)]
-    return pd.DataFrame({"chrom": chrom, "pos": pos, "id": ids, "ref": refs, "alt": alts}, columns=SITE_COLUMNS)
+    return pd.DataFrame({"chrom": part, "pos": pos, "id": ids, "ref": refs, "alt": alts}, columns=SITE_COLUMNS)
 
 
 def _raise_problems(tally: Tally, chrom: str, source: str | Path) -> None:
     if not tally.problems:
         return
-    told = {kind: tally.problems[kind] for kind in _PROBLEMS if kind in tally.problems}
+    texts = _PROBLEMS | _PROBLEMS_OF.get(chrom, {})
+    told = {kind: tally.problems[kind] for kind in texts if kind in tally.problems}
     raise InputError(
         "; ".join(
-            f"{count} sites of chromosome {chrom} {_PROBLEMS[kind][0]}, the first at position {first}"
+            f"{count} sites of chromosome {chrom} {texts[kind][0]}, the first at position {first}"
             for kind, (count, first) in told.items()
         ),
         where=str(source),
         expected="phased genotypes of everybody at every site",
-        remedy="; ".join(_PROBLEMS[kind][1] for kind in told),
+        remedy="; ".join(texts[kind][1] for kind in told),
     )
 
 
@@ -276,7 +335,9 @@ def _report(tally: Tally, chrom: str, source: str | Path, people: int) -> dict:
         "other_variants": tally.kept - tally.snvs - tally.indels,
         "multiallelic_sites_split": tally.split,
         "dropped": {reason: n for reason, n in sorted(tally.dropped.items()) if n},
-        "haploid_males": int(tally.haploid.sum()),
+        "pseudo_autosomal_sites": tally.pseudo_autosomal,
+        "haploid_people": int(tally.haploid.sum()),
+        "female_calls_on_y": tally.female_calls,
         "unphased_homozygous": tally.unphased_homozygous,
         "first_site": tally.first,
         "last_site": tally.last,

@@ -8,6 +8,7 @@ from pseudocohort.cohort.dictionary import Dictionary, read_dictionary
 from pseudocohort.cohort.maps import read_map
 from pseudocohort.cohort.people import make_people, read_sample_sheet, read_withdrawals
 from pseudocohort.cohort.phenotypes import import_phenotypes
+from pseudocohort.cohort.sexes import check_sex
 from pseudocohort.cohort.tables import nearest
 from pseudocohort.cohort.variants import check_source, genotype_people
 from pseudocohort.errors import InputError
@@ -19,16 +20,20 @@ def of_chromosome(pattern: str, chrom: str) -> str:
 
 
 def check_genotypes(pattern: str, chromosomes: list[str], build: str) -> list[str]:
-    """Header-level checks of every genotype file; returns the ids of the people, the same in every file."""
-    first: list[str] = []
+    """Header-level checks of every genotype file; returns the ids of the people.
+
+    They are the same in every file, but that some (women, as is checked when it is read) may be missing from Y's.
+    """
+    chromosomes, first = sorted(chromosomes, key=lambda chrom: chrom == "Y"), []
     for chrom in chromosomes:
         source = of_chromosome(pattern, chrom)
         check_source(source, chrom, build)
         ids = genotype_people(source)
         first = first or ids
-        if set(ids) != set(first):
+        different = set(ids) - set(first) if chrom == "Y" else set(ids) ^ set(first)
+        if different:
             raise InputError(
-                f"{len(set(ids) ^ set(first))} people are in one of the genotype files and not in the other",
+                f"{len(different)} people are in one of the genotype files and not in the other",
                 where=f"{Path(source).name} against {Path(of_chromosome(pattern, chromosomes[0])).name}",
                 expected="the same people in the files of all chromosomes",
                 remedy="subset the files to the same people, for instance with bcftools view -S",
@@ -36,10 +41,10 @@ def check_genotypes(pattern: str, chromosomes: list[str], build: str) -> list[st
     return first
 
 
-def check_maps(pattern: str, chromosomes: list[str]) -> None:
-    """Read the genetic map of every chromosome, for its errors."""
-    for chrom in chromosomes:
-        read_map(of_chromosome(pattern, chrom), chrom)
+def check_maps(maps: dict[str, list[str]]) -> None:
+    """Read the genetic map of every chromosome from its files, for its errors."""
+    for chrom, paths in maps.items():
+        read_map(paths, chrom)
 
 
 def check_score(item: str, dictionary: Dictionary) -> None:
@@ -66,7 +71,7 @@ def import_tables(
     unmatched: str,
     holdout: float,
     seed: int,
-    x_requested: bool,
+    chromosomes: list[str],
 ) -> tuple[pd.DataFrame, pd.DataFrame, Dictionary, dict]:
     """Read sample sheet, phenotype table, dictionary and withdrawals of the people `ids` of the genotypes.
 
@@ -75,6 +80,9 @@ def import_tables(
     gone = read_withdrawals(withdrawn) if withdrawn else set()
     sheet = read_sample_sheet(samples, sample_columns) if samples else None
     what = read_dictionary(dictionary)
+    x_requested = "X" in chromosomes
     people, report = make_people(ids, sheet, gone, holdout, seed, x_requested=x_requested, unmatched=unmatched)
+    if "Y" in chromosomes:
+        check_sex(people["sex"], "Y")
     items, item_report = import_phenotypes(phenotypes, what, people, phenotype_id, unmatched, gone)
     return people, items, what, {"people": report, "items": item_report}

@@ -1,10 +1,12 @@
-"""Genetic maps: the usual formats in, one piecewise-linear map a chromosome out."""
+"""Genetic maps of chromosomes: the usual formats in, one piecewise-linear map out."""
 
 import csv
 import gzip
 import io
+import itertools
 import zlib
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +15,6 @@ import pandas as pd
 from pseudocohort.cohort.builds import plain_name
 from pseudocohort.errors import InputError
 from pseudocohort.files import atomic
-
-# Largest part of the sites' span that a map may leave uncovered: 15 % is what the short arms of 21 and 22 need
-# (GRCh38 has sites 5 Mb before the first point of the HapMap and deCODE maps); 100 kb serves short regions.
-UNCOVERED_SHARE = 0.15
-UNCOVERED_BP = 100_000
 
 _ROLES = {
     "pos": ("pos", "position", "position(bp)", "bp", "base_pair", "physical_position"),
@@ -39,8 +36,9 @@ class GeneticMap:
     """Piecewise-linear genetic map of one chromosome.
 
     chrom: name without prefix.  pos: int64 (points,), strictly increasing, bp.  cm: float64 (points,), not
-    decreasing, centimorgan; averaged over the sexes where the source tells them apart, on X the female map.
-    male_cm, female_cm: float64 (points,) or None where the source does not tell (males on X: None).
+    decreasing, centimorgan; averaged over the sexes where the source tells them apart, on X the female map, which
+    is averaged with the male one in the pseudo-autosomal regions (once `cover` knows these).
+    male_cm, female_cm: float64 (points,) or None where the source does not tell.
     """
 
     chrom: str
@@ -79,26 +77,42 @@ def _beyond(inside: np.ndarray, x: np.ndarray, points: np.ndarray, slope: float)
     return inside + slope * (np.minimum(x - points[0], 0) + np.maximum(x - points[-1], 0))
 
 
-def read_map(path: str | Path, chrom: str) -> GeneticMap:
+def read_map(paths: str | Path | Sequence[str | Path], chrom: str) -> GeneticMap:
     """Read the map of one chromosome; the format follows from the columns, plain or gzipped.
 
-    The file may hold several chromosomes, named with or without chr; a file without a chromosome column is taken
-    to be of `chrom`. Points that repeat the one before are left out.
+    paths: a file, or several that each hold a part of X.
+    A file may hold several chromosomes, named with or without chr; a file without a chromosome column is taken to be
+    of `chrom`. X may come in parts (X_par1, X, X_par2 as files or as names in a file), each with cM of its own: they
+    follow each other, without recombination in between. Points that repeat the one before are left out.
     Raises InputError for: missing or empty file, unknown columns, a value that is no number, a map without the
-    chromosome, fewer than two points, positions not increasing, cM decreasing (the last four with the line).
+    chromosome, fewer than two points, positions not increasing, cM decreasing (the last four with the line), parts
+    that overlap or of which only some tell the sexes apart.
     """
     chrom = plain_name(chrom)
-    table = _read_columns(Path(path))
-    if "chrom" in table:
-        names = {name: plain_name(name) for name in table["chrom"].unique()}
-        if chrom not in names.values():
-            raise InputError(
-                f"the genetic map has no chromosome {chrom}",
-                where=str(path),
-                expected=f"one of those in the file: {', '.join(dict.fromkeys(names.values()))}",
-                remedy="give the map of this chromosome in input.maps",
-            )
-        table = table[table["chrom"].isin([name for name, plain in names.items() if plain == chrom])]
+    parts = []
+    for path in [paths] if isinstance(paths, (str, Path)) else paths:
+        table = _read_columns(Path(path))
+        parts += [_read_part(rows, chrom, path) for rows in _parts(table, chrom, path)]
+    return _joined(sorted(parts, key=lambda part: part.pos[0]), str(path))
+
+
+def _parts(table: pd.DataFrame, chrom: str, path: str | Path) -> list[pd.DataFrame]:
+    """The rows of the chromosome, apart by the name that they give it."""
+    if "chrom" not in table:
+        return [table]
+    names = {name: plain_name(name) for name in table["chrom"].unique()}
+    if chrom not in names.values():
+        raise InputError(
+            f"the genetic map has no chromosome {chrom}",
+            where=str(path),
+            expected=f"one of those in the file: {', '.join(dict.fromkeys(names.values()))}",
+            remedy="give the map of this chromosome in input.maps",
+        )
+    return [table[table["chrom"] == name] for name, plain in names.items() if plain == chrom]
+
+
+def _read_part(table: pd.DataFrame, chrom: str, path: str | Path) -> GeneticMap:
+    """The map in the rows of one file that give the chromosome one name."""
     pos = _numbers(table, "pos", path)
     if not (pos == np.floor(pos)).all():
         row = int(np.flatnonzero(pos != np.floor(pos))[0])
@@ -108,22 +122,51 @@ def read_map(path: str | Path, chrom: str) -> GeneticMap:
             expected="positions in bp",
             remedy=f"give a map with {_FORMATS}",
         )
-    cm, male, female = _centimorgans(table, chrom, path)
-    keep = _check_order(pos, cm, table.index.to_numpy(), path)
-    if keep.sum() < 2:
+    maps = _centimorgans(table, chrom, path)
+    line = table.index.to_numpy()
+    keeps = [_check_order(pos, cm, line, path) for cm in maps if cm is not None]
+    if keeps[0].sum() < 2:
         raise InputError(
-            f"the genetic map has only {keep.sum()} point(s) of chromosome {chrom}",
+            f"the genetic map has only {keeps[0].sum()} point(s) of chromosome {chrom}",
             where=str(path),
             expected="two points or more",
             remedy="give the map of this chromosome",
         )
-    return GeneticMap(
-        chrom,
-        pos[keep].astype(np.int64),
-        cm[keep],
-        None if male is None else male[keep],
-        None if female is None else female[keep],
-    )
+    return GeneticMap(chrom, pos[keeps[0]].astype(np.int64), *(None if cm is None else cm[keeps[0]] for cm in maps))
+
+
+def _joined(parts: list[GeneticMap], where: str) -> GeneticMap:
+    """One map of the parts, which are sorted; each goes on where the one before ended."""
+    if len(parts) == 1:
+        return parts[0]
+    if any(before.pos[-1] >= after.pos[0] for before, after in itertools.pairwise(parts)):
+        raise InputError(
+            f"the parts of the genetic map of chromosome {parts[0].chrom} overlap",
+            where=where,
+            expected="PAR1, the rest of X and PAR2, each with positions of its own",
+            remedy="cut the parts at the bounds of the pseudo-autosomal regions",
+        )
+    columns = {}
+    for name in ("cm", "male_cm", "female_cm"):
+        values = [getattr(part, name) for part in parts]
+        told = [value is not None for value in values]
+        if any(told) and not all(told):
+            raise InputError(
+                f"only some parts of the genetic map of chromosome {parts[0].chrom} have {name}",
+                where=where,
+                expected="maps of the same kind for PAR1, the rest of X and PAR2",
+                remedy="give all parts with the same columns",
+            )
+        columns[name] = _cumulated(values) if all(told) else None
+    return GeneticMap(parts[0].chrom, np.concatenate([part.pos for part in parts]), **columns)
+
+
+def _cumulated(values: list[np.ndarray]) -> np.ndarray:
+    """Maps one after the other, each from where the one before ended; the first as it is."""
+    joined = values[0]
+    for value in values[1:]:
+        joined = np.concatenate([joined, joined[-1] + value - value[0]])
+    return joined
 
 
 def _read_columns(path: Path) -> pd.DataFrame:
@@ -228,14 +271,23 @@ def _numbers(table: pd.DataFrame, column: str, path: str | Path) -> np.ndarray:
 def _centimorgans(
     table: pd.DataFrame, chrom: str, path: str | Path
 ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-    """Map used, male map and female map; a male column of NA (ped-sim's X) is no map."""
-    if "female" not in table:
-        return _numbers(table, "cm", path), None, None
-    female = _numbers(table, "female", path)
-    if "male" not in table or chrom == "X" or table["male"].isin(["NA", "na", "."]).all():
-        return female, None, female
-    male = _numbers(table, "male", path)
-    return (male + female) / 2, male, female
+    """Map used, male map and female map, the last two None where they are not told.
+
+    NA for males is no map; on X it may stand where they do not cross over.
+    """
+    female = _numbers(table, "female", path) if "female" in table else None
+    male, na = None, np.zeros(len(table), dtype=bool)
+    if "male" in table and female is not None:
+        na = table["male"].isin(["NA", "na", "."]).to_numpy()
+        if chrom == "X" and not na.all():
+            told = _numbers(table.assign(male=table["male"].mask(na, "0")), "male", path)
+            step = np.where(na[1:] | na[:-1], 0.0, np.diff(told))
+            male = told if not na.any() else np.concatenate([[0.0], np.cumsum(step)])
+        elif not na.all():
+            male = _numbers(table, "male", path)
+    if "cm" in table:
+        return _numbers(table, "cm", path), male, female
+    return female if male is None or chrom == "X" else (male + female) / 2, male, female
 
 
 def _check_order(pos: np.ndarray, cm: np.ndarray, line: np.ndarray, path: str | Path) -> np.ndarray:
@@ -267,74 +319,10 @@ def _check_order(pos: np.ndarray, cm: np.ndarray, line: np.ndarray, path: str | 
 
 
 def write_map(path: str | Path, genetic_map: GeneticMap) -> None:
-    """Write columns pos and cM, with all digits; `read_map` reads them back exactly."""
+    """Write columns pos, cM, and male_cM and female_cM where known, with all digits: `read_map` reads them exactly."""
+    columns = {"pos": genetic_map.pos, "cM": genetic_map.cm}
+    columns |= {"male_cM": genetic_map.male_cm, "female_cM": genetic_map.female_cm}
+    columns = {name: values.tolist() for name, values in columns.items() if values is not None}
     with atomic(path) as part, open(part, "w", encoding="utf-8") as file:
-        file.write("pos\tcM\n")
-        file.writelines(
-            f"{pos}\t{cm!r}\n" for pos, cm in zip(genetic_map.pos.tolist(), genetic_map.cm.tolist(), strict=True)
-        )
-
-
-def cover(genetic_map: GeneticMap, first_site: int, last_site: int, chrom_length: int) -> tuple[GeneticMap, dict]:
-    """Cut or extend a map so that it runs from the first to the last site, starting at 0 cM.
-
-    Parts of the sites' span that the map leaves uncovered are given its mean rate, if together they are at most
-    15 % of the span or 100 kb; the report says how much that was. A single site gets a span of 1 bp.
-    Returns the map and its report: points, length_cm, extrapolated_bp, extrapolated_cm.
-    Raises InputError for a map without recombination, one that does not cover the sites, or one that runs beyond
-    the chromosome (`chrom_length`, bp).
-    """
-    where = f"genetic map of chromosome {genetic_map.chrom}"
-    if genetic_map.pos[-1] > chrom_length or genetic_map.pos[0] < 0:
-        raise InputError(
-            f"the map ends at {genetic_map.pos[-1]}, beyond the end of the chromosome: do the builds disagree?",
-            where=where,
-            expected=f"positions up to {chrom_length}",
-            remedy="give the map of the build named in `build`",
-        )
-    if genetic_map.length_cm == 0:
-        raise InputError(
-            "the genetic map has no recombination: all its cM are equal",
-            where=where,
-            expected="genetic positions in cM",
-            remedy="give a map with its cM filled in",
-        )
-    if first_site == last_site:
-        first_site, last_site = (first_site, last_site + 1) if last_site < chrom_length else (first_site - 1, last_site)
-    low, high = int(genetic_map.pos[0]), int(genetic_map.pos[-1])
-    uncovered = _uncovered(first_site, last_site, low, high)
-    span = last_site - first_site
-    if uncovered > max(UNCOVERED_SHARE * span, UNCOVERED_BP) or uncovered >= span > 1:
-        raise InputError(
-            f"the map does not cover the sites: it runs from {low} to {high}, the sites from {first_site} to "
-            f"{last_site}",
-            where=where,
-            expected=f"at most {UNCOVERED_SHARE:.0%} of the sites' span or {UNCOVERED_BP // 1000} kb outside the map, "
-            "which get its mean rate",
-            remedy="give a map of the whole chromosome, of the same build",
-        )
-    inside = (genetic_map.pos > first_site) & (genetic_map.pos < last_site)
-    pos = np.concatenate([[first_site], genetic_map.pos[inside], [last_site]]).astype(np.int64)
-    cm = genetic_map.cm_at(pos)
-    sexes = {
-        name: None if getattr(genetic_map, name) is None else _rebased(genetic_map, name, pos)
-        for name in ("male_cm", "female_cm")
-    }
-    covered = GeneticMap(genetic_map.chrom, pos, cm - cm[0], **sexes)
-    report = {
-        "points": len(pos),
-        "length_cm": covered.length_cm,
-        "extrapolated_bp": uncovered,
-        "extrapolated_cm": uncovered * genetic_map.mean_rate,
-    }
-    return covered, report
-
-
-def _uncovered(first: int, last: int, low: int, high: int) -> int:
-    """bp of [first, last] outside [low, high]."""
-    return (last - first) - max(0, min(last, high) - max(first, low))
-
-
-def _rebased(genetic_map: GeneticMap, name: str, pos: np.ndarray) -> np.ndarray:
-    cm = replace(genetic_map, cm=getattr(genetic_map, name)).cm_at(pos)
-    return cm - cm[0]
+        file.write("\t".join(columns) + "\n")
+        file.writelines("\t".join(map(repr, row)) + "\n" for row in zip(*columns.values(), strict=True))

@@ -9,6 +9,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from pseudocohort import counter
+from pseudocohort.cohort.kinship import LINEAGE, lineage_codes, number_people, unrelated
 from pseudocohort.cohort.tables import (
     MISSING,
     enumerate_lines,
@@ -23,7 +24,7 @@ from pseudocohort.errors import InputError
 log = logging.getLogger("pseudocohort")
 
 SHEET_COLUMNS = ("person", "sex", "family", "father", "mother", "stratum")
-PEOPLE_COLUMNS = (*SHEET_COLUMNS, "part")
+PEOPLE_COLUMNS = (*SHEET_COLUMNS, "part", "unrelated", *LINEAGE)
 _SYNONYMS = {
     "person": ("person", "iid", "sample", "sample_id", "id"),
     "sex": ("sex", "gender"),
@@ -153,8 +154,18 @@ def make_people(
     _check_people(people, minimum, x_requested)
     people["part"] = holdout_parts(people, holdout, seed)
     _check_strata(people)
+    train = (people["part"] == "train").to_numpy()
+    people["unrelated"], kin = False, _forget(sheet, withdrawn)
+    people.loc[train, "unrelated"] = unrelated(kin, people["person"][train])
+    people[list(LINEAGE)] = lineage_codes(kin, people["person"])
     report = _report(people, only, links, withdrawn, unknown)
     return people[list(PEOPLE_COLUMNS)].astype({"part": "str"}), report
+
+
+def _forget(sheet: pd.DataFrame, withdrawn: set[str]) -> pd.DataFrame:
+    """The sheet as if the withdrawn people had never been in it, nor been named as parents."""
+    parents = {parent: sheet[parent].mask(sheet[parent].isin(withdrawn), "") for parent in ("father", "mother")}
+    return sheet.assign(**parents)[~sheet["person"].isin(withdrawn)]
 
 
 def match_people(
@@ -192,17 +203,11 @@ def match_people(
 
 def families(sheet: pd.DataFrame) -> np.ndarray:
     """Number of the family of each row: components joined by family labels and by links to parents."""
-    person, edges = sheet["person"].to_numpy(dtype=object), []
     # parents are nodes even where they have no row, so that sibs of an absent father stay together
-    known = pd.concat([sheet["person"], sheet["father"], sheet["mother"]])
-    codes, _ = pd.factorize(known[known != ""])
-    number = pd.Series(codes, index=known[known != ""].to_numpy(dtype=object))
-    number = number[~number.index.duplicated()]
+    number, *parents = number_people(sheet)
     base = len(number)
-    own = number[person].to_numpy()
-    for parent in ("father", "mother"):
-        has = (sheet[parent] != "").to_numpy()
-        edges.append((own[has], number[sheet[parent].to_numpy(dtype=object)[has]].to_numpy()))
+    own = number[sheet["person"].to_numpy(dtype=object)].to_numpy()
+    edges = [(np.flatnonzero(parent >= 0), parent[parent >= 0]) for parent in parents]
     has = (sheet["family"] != "").to_numpy()
     label, labels = pd.factorize(sheet["family"].to_numpy(dtype=object)[has])
     edges.append((own[has], base + label))
@@ -384,4 +389,5 @@ def _report(people: pd.DataFrame, only: dict, links: pd.DataFrame, withdrawn: se
         "parents_outside_the_cohort": int((links.to_numpy() & (people[["father", "mother"]] == "").to_numpy()).sum()),
         "strata": {str(k): int(v) for k, v in people["stratum"].value_counts().sort_index().items()},
         "parts": {part: int((people["part"] == part).sum()) for part in ("train", "A", "B")},
+        "unrelated_founders": int(people["unrelated"].sum()),
     }

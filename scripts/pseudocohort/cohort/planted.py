@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from pseudocohort import counter
+from pseudocohort.cohort.builds import plain_name
 from pseudocohort.errors import InputError
 
 MINIMUM_FREQUENCY = 0.05
@@ -32,12 +33,12 @@ def read_common_sites(sources: Iterable[str | Path], people: list[str]) -> Commo
         reader = cyvcf2.VCF(str(source), gts012=True, strict_gt=True)
         order = pd.Index(reader.samples).get_indexer(people)
         for variant in reader:
-            if len(variant.ALT) != 1 or variant.CHROM.removeprefix("chr") in ("X", "Y", "MT", "M"):
+            if len(variant.ALT) != 1 or plain_name(variant.CHROM) in ("X", "Y", "MT"):
                 continue
             dosage = variant.gt_types[order]
             frequency = dosage.mean() / 2
             if dosage.max() <= 2 and min(frequency, 1 - frequency) >= MINIMUM_FREQUENCY:
-                rows.append((variant.CHROM.removeprefix("chr"), variant.POS, variant.REF, variant.ALT[0]))
+                rows.append((plain_name(variant.CHROM), variant.POS, variant.REF, variant.ALT[0]))
                 dosages.append(dosage.astype(np.int8))
         reader.close()
     return CommonSites(pd.DataFrame(rows, columns=["chrom", "pos", "ref", "alt"]), np.array(dosages, dtype=np.int8))

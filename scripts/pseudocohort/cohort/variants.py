@@ -10,8 +10,23 @@ import numpy as np
 import pandas as pd
 import pgenlib
 
-from pseudocohort.cohort.builds import chromosome_length, disagreement, get_build, plain_name, read_builds
-from pseudocohort.cohort.vcf_files import Header, check_complete, index_counts, open_binary, read_header
+from pseudocohort.cohort.builds import (
+    UCSC_MT_LENGTH,
+    chromosome_length,
+    disagreement,
+    get_build,
+    other_mitochondrion,
+    plain_name,
+    read_builds,
+)
+from pseudocohort.cohort.vcf_files import (
+    Header,
+    check_complete,
+    header_contigs,
+    index_counts,
+    open_binary,
+    read_header,
+)
 from pseudocohort.errors import InputError
 from pseudocohort.genotypes import read_psam
 
@@ -74,17 +89,24 @@ def check_source(path: str | Path, chrom: str, build: str) -> None:
     """
     people, chrom = len(genotype_people(path)), plain_name(chrom)
     if source_format(path) == "PGEN":
-        with _open_pgen(path, people, _pgen_sites(path, chrom)):
-            return
+        with _open_pgen(path, people, sites := _pgen_sites(path, chrom)):
+            return _check_lengths(sites.contigs, chrom, build, path)
     check_complete(path)
     header = read_header(path)
     counts = index_counts(path, header)
     present = list(header.contigs) if counts is None else [name for name, count in counts.items() if count]
     if present and chrom not in map(plain_name, present):
         raise _no_chromosome(chrom, present, path)
-    length = next((size for name, size in header.contigs.items() if plain_name(name) == chrom), None)
-    others = [b.name for b in read_builds().values() if b.length.get(chrom) == length]
-    if length is not None and others and get_build(build).name not in others:
+    _check_lengths(header.contigs, chrom, build, path)
+
+
+def _check_lengths(contigs: dict[str, int | None], chrom: str, build: str, path: str | Path) -> None:
+    """Raise InputError if a header gives the chromosome the length that it has elsewhere, not in the build."""
+    lengths = {size for name, size in contigs.items() if plain_name(name) == chrom}
+    if chrom == "MT" and UCSC_MT_LENGTH in lengths:
+        raise other_mitochondrion(f"the header's length of MT, {UCSC_MT_LENGTH}, is that", str(path))
+    others = [b.name for b in read_builds().values() if b.length.get(chrom) in lengths]
+    if others and get_build(build).name not in others:
         raise InputError(
             f"the header gives chromosome {chrom} the length it has in {others[0]}, not in {build}: do "
             "the builds disagree?",
@@ -97,7 +119,7 @@ def read_blocks(path: str | Path, chrom: str, people: list[str], build: str, blo
     """Blocks of at most `block_sites` sites of the chromosome, people in the order given, positions increasing.
 
     The chromosome is found with or without the prefix chr. A file with an index is read at its place, any other
-    from its start to its end.
+    from its start to its end. X may lie in parts (PAR1, X, PAR2): in a .pgen in any order, in a VCF or BCF in this.
     Raises InputError for people who are not in the file, a chromosome that is not, positions that are not sorted or
     lie beyond the chromosome's end in `build`, records without genotypes, and files that cannot be read to the end.
     """
@@ -119,7 +141,8 @@ def read_blocks(path: str | Path, chrom: str, people: list[str], build: str, blo
             raise InputError(
                 f"positions of chromosome {chrom} are not sorted: {block.pos[i]} comes after {before[i]}",
                 where=str(path),
-                remedy="sort the file: bcftools sort",
+                remedy="sort the file: bcftools sort"
+                + " (after bcftools annotate --rename-chrs, where parts of X have names of their own)" * (chrom == "X"),
             )
         outside = np.flatnonzero((block.pos < 1) | (block.pos > length))
         if outside.size:
@@ -192,7 +215,7 @@ def _records(reader: cyvcf2.VCF, path: Path, chrom: str, header: Header) -> Iter
         names = [name for name, count in counts.items() if count and plain_name(name) == chrom]
         if not names:
             raise _no_chromosome(chrom, [name for name, count in counts.items() if count], path)
-        for name in names:
+        for name in sorted(names, key=lambda n: n.upper().endswith("PAR2") - n.upper().endswith("PAR1")):
             yield from _indexed(reader, path, name, counts[name])
         return
     found, position = {}, 0
@@ -257,8 +280,8 @@ def _haploid(call: np.ndarray) -> np.ndarray:
 
 
 class _PgenSites(NamedTuple):
-    """Sites of one chromosome in a .pvar: row in the file, pos, ref, alt; and for the whole file the number of sites
-    and where the alleles of each begin (None if all have two)."""
+    """Sites of one chromosome in a .pvar: row in the file, pos, ref, alt; and for the whole file the number of sites,
+    where the alleles of each begin (None if all have two), and the contigs of the header with their lengths."""
 
     row: np.ndarray
     pos: np.ndarray
@@ -266,21 +289,22 @@ class _PgenSites(NamedTuple):
     alt: list[tuple[str, ...]]
     total: int
     offsets: np.ndarray | None
+    contigs: dict[str, int | None]
 
 
 def _pgen_sites(path: str | Path, chrom: str) -> _PgenSites:
     pvar = Path(path).with_suffix(".pvar")
     with open_binary(pvar) as file:
-        skip = 0
+        header = []
         while (line := file.readline()).startswith(b"##"):
-            skip += 1
+            header.append(line.decode(errors="replace"))
     if not line.startswith(b"#CHROM\t"):
         raise InputError("the .pvar has no header line #CHROM", where=str(pvar), remedy="write it with plink2")
     kept, alleles, total, found = [], [], 0, {}
     for chunk in pd.read_csv(
         pvar,
         sep="\t",
-        skiprows=skip,
+        skiprows=len(header),
         usecols=["#CHROM", "POS", "REF", "ALT"],
         dtype=str,
         keep_default_na=False,
@@ -296,16 +320,19 @@ def _pgen_sites(path: str | Path, chrom: str) -> _PgenSites:
     if chrom not in found.values():
         raise _no_chromosome(chrom, list(found) or ["none, it holds no sites"], path)
     table, extra = pd.concat(kept), np.concatenate(alleles)
+    table["POS"] = pd.to_numeric(table["POS"], errors="coerce").fillna(-1).astype(np.int64)
+    if table["#CHROM"].nunique() > 1:  # X in parts: each is sorted, together they need not be
+        table = table.sort_values("POS", kind="stable")
     offsets = np.concatenate([[0], np.cumsum(extra.astype(np.uintp) + np.uintp(2))]).astype(np.uintp)
     alt = [() if text == "." else tuple(text.upper().split(",")) for text in table["ALT"]]
-    pos = pd.to_numeric(table["POS"], errors="coerce").fillna(-1).to_numpy(dtype=np.int64)
     return _PgenSites(
         table["row"].to_numpy(dtype=np.uint32),
-        pos,
+        table["POS"].to_numpy(),
         table["REF"].str.upper().tolist(),
         alt,
         total,
         offsets if extra.any() else None,
+        header_contigs(header),
     )
 
 

@@ -77,10 +77,11 @@ def read_header(path: str | Path) -> Header:
             expected="a column for each person after FORMAT",
             remedy="give the file with genotypes, not the list of sites",
         )
-    return Header(_contigs(lines), columns[9:])
+    return Header(header_contigs(lines), columns[9:])
 
 
-def _contigs(lines: list[str]) -> dict[str, int | None]:
+def header_contigs(lines: list[str]) -> dict[str, int | None]:
+    """Names and lengths (None where not given) of the contigs in the lines of a header."""
     contigs = {}
     for line in lines:
         name = re.match(r"##contig=<.*?\bID=([^,>]+)", line)

@@ -22,9 +22,9 @@ class Sample(NamedTuple):
     """Statistics of a chromosome's sampled sites.
 
     cm: (sites,) genetic position.  frequency: ALT frequency by group (train, holdout, A, B, pseudo, matched:
-    as many pseudo people as B has); males count once on X.  totals: ALT copies in all of train, holdout, pseudo
-    (folded: the rarer allele among the founders).  counts: ALT copies in `haplotypes` haplotypes a group.
-    heterozygous: share of heterozygous people by group.  people: number of people by group.
+    as many pseudo people as B has); males count once on X, in its PARs too.  totals: ALT copies in all of train,
+    holdout, pseudo (folded: the rarer allele among the founders).  counts: ALT copies in `haplotypes` haplotypes a
+    group.  heterozygous: share of heterozygous people by group.  people: number of people by group.
     pairs: (pairs, 5) position of the anchor (cM), distance (cM), r^2 in train, holdout, pseudo.
     structure_real, structure_pseudo: dosages (sites, people) of spaced common sites (people of `structure_rows`).
     hash_real, hash_pseudo: (2 people,) hashes over the sampled sites.
@@ -210,7 +210,7 @@ class _State:
 
 
 def _groups(chrom: str, part: np.ndarray, sex: np.ndarray, pseudo_sex: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    """Haplotype columns of every group; males have one on X."""
+    """Haplotype columns of every group; of males one on X, whose PARs are too short for a rule of their own."""
 
     def columns(rows: np.ndarray, sexes: np.ndarray) -> np.ndarray:
         pairs = np.column_stack([2 * rows, 2 * rows + 1])

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from pseudocohort.cohort.builds import plain_name
 from pseudocohort.errors import InputError
 from pseudocohort.files import atomic
 
@@ -52,8 +53,9 @@ class Score(NamedTuple):
 
 
 def standard_chrom(names: pd.Series) -> pd.Series:
-    """Chromosome names without `chr` prefix, X for 23."""
-    return names.astype(str).str.replace(r"^chr", "", case=False, regex=True).replace({"23": "X", "x": "X"})
+    """Chromosome names without `chr` prefix, X for 23 and for its pseudo-autosomal regions."""
+    names = names.astype(str)
+    return names.map({name: plain_name(name) for name in names.unique()})
 
 
 def read_scoring_file(path: str | Path, build: str | None = None) -> Score:

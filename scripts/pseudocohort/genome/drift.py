@@ -7,6 +7,7 @@ import numpy as np
 from pseudocohort.genome.pedigree import Pedigree
 
 LOCI = 200
+DRAWS = 1_000_000  # founder haplotypes followed over all loci: enough for half a percent
 LABELS = 20_000_000  # founder labels held at once, at most
 
 
@@ -23,10 +24,13 @@ def expectation(pedigree: Pedigree, rng: np.random.Generator) -> Drift:
 
     With c_h the share of founder haplotype h at a locus and alleles exchangeable among founder haplotypes,
     Var(p') = p(1 - p) 2N / (2N - 1) (E sum_h c_h^2 - 1 / 2N).
+    Growth, decline, unequal contributions and kin avoided are in the pedigree and so in c. Migration that changes
+    the strata's shares of the genes is in c as well, but moves sites whose frequency differs between strata
+    further than this.
     """
     founders = 2 * len(pedigree.sex[0])
     largest = 2 * max(len(s) for s in pedigree.sex)
-    loci = int(np.clip(LABELS // largest, 10, LOCI))
+    loci = int(np.clip(min(DRAWS // founders, LABELS // largest), 5, LOCI))
     labels = np.broadcast_to(np.arange(founders, dtype=np.int32).reshape(1, -1, 2), (loci, founders // 2, 2))
     for father, mother in zip(pedigree.father, pedigree.mother, strict=True):
         labels = np.stack([_transmitted(labels, parent, rng) for parent in (father, mother)], axis=2)

@@ -3,15 +3,39 @@
 import numpy as np
 import pandas as pd
 
-from pseudocohort.genome.pedigree import Pedigree, make_ids
+from pseudocohort.cohort.kinship import LINEAGE
+from pseudocohort.errors import InputError
+from pseudocohort.genome.pedigree import Founders, Pedigree, make_ids
+
+WHICH = ("all", "unrelated")
 
 
-def founders_of(people: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Sex codes int8 and stratum codes of the founders (part train of the people table), and the strata's names."""
-    founders = people[people["part"] == "train"]
+def founders_of(people: pd.DataFrame, which: str = "all") -> Founders:
+    """The founders: part train of the people table, of which `unrelated` takes those whose column says so."""
+    if which not in WHICH:
+        raise InputError(
+            f"founders {which!r} is not known",
+            where="founders",
+            expected=" or ".join(WHICH),
+            remedy="set the key founders to one of these",
+        )
+    chosen = people["part"] == "train"
+    if which == "unrelated":
+        chosen &= people["unrelated"]
+    rows = np.flatnonzero(chosen)
+    founders = people.iloc[rows]
     strata = tuple(sorted(founders["stratum"].unique()))
     codes = founders["stratum"].map({name: code for code, name in enumerate(strata)})
-    return founders["sex"].to_numpy(dtype=np.int8), codes.to_numpy(dtype=np.int16), strata
+    father, mother, *grandparents = (founders[name].to_numpy(dtype=np.int64) for name in LINEAGE)
+    return Founders(
+        rows,
+        founders["sex"].to_numpy(dtype=np.int8),
+        codes.to_numpy(dtype=np.int16),
+        strata,
+        father,
+        mother,
+        np.column_stack(grandparents),
+    )
 
 
 def pseudo_people(pedigree: Pedigree) -> pd.DataFrame:

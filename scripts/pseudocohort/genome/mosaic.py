@@ -1,25 +1,27 @@
 """The mosaic: which founder haplotype each stretch of each pseudo haplotype descends from.
 
-Traced back from the pseudo cohort, so only gametes that have descendants in it are looked at: a segment of a
-person of generation g is cut at the crossovers of the gamete that brought it, and each piece belongs to one
-haplotype of the parent in generation g - 1. The same program runs in numpy and, jitted with padded arrays, in
-JAX; all arithmetic is on integers, so both give the same bytes.
+Traced back from the pseudo cohort, so only gametes that have descendants in it are looked at (`tracing`). All
+arithmetic is on integers, so numpy and JAX give the same bytes.
 """
 
 import importlib.util
 import logging
 import pkgutil
 import time
-from functools import lru_cache, partial
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from pseudocohort.errors import InputError
 from pseudocohort.files import atomic
-from pseudocohort.genome.meiosis import LAST, Gametes, crossover_thresholds, make_gametes, stream
-from pseudocohort.genome.pedigree import Pedigree
+from pseudocohort.genome.meiosis import stream
+from pseudocohort.genome.recombination import NONE, Recombination
+from pseudocohort.genome.tracing import Trace, generation_back
+
+if TYPE_CHECKING:  # its imports would cost the transmission a fifth of a second
+    from pseudocohort.genome.pedigree import Pedigree
 
 log = logging.getLogger("pseudocohort")
 CHUNK = {"numpy": 4096, "jax": 65536}  # pseudo haplotypes traced together; the result does not depend on it
@@ -29,9 +31,9 @@ class Mosaic(NamedTuple):
     """Founder segments of every pseudo haplotype.
 
     offset: int64 (2 people + 1,); pseudo haplotype h (2i from the father of person i, 2i + 1 from the mother)
-    has the segments offset[h]:offset[h + 1]. start: uint32 (segments,), fraction of the map length where a
-    segment starts (x = cM / length * 2^32), 0 for the first; it ends where the next starts. founder: int32
-    (segments,), founder haplotype, 2 founder + haplotype.
+    has the segments offset[h]:offset[h + 1]. start: uint32 (segments,), fraction of the coordinate where a
+    segment starts (`recombination.coordinate`, x = share * 2^32), 0 for the first; it ends where the next starts.
+    founder: int32 (segments,), founder haplotype, 2 founder + haplotype; -1 for none, as females have on Y.
     """
 
     offset: np.ndarray
@@ -39,70 +41,46 @@ class Mosaic(NamedTuple):
     founder: np.ndarray
 
 
-class Trace(NamedTuple):
-    """Segments of a chunk of pseudo haplotypes, at some generation, ordered by haplotype and start.
-
-    gamete: int32 (segments,): 2 person + (0 from the father, 1 from the mother) in the current generation.
-    start: uint32 (segments,). offset: int64 host array (haplotypes + 1,).
-    On JAX the arrays of segments are padded with zeros to a power of two.
-    """
-
-    gamete: np.ndarray
-    start: np.ndarray
-    offset: np.ndarray
-
-
 def trace_mosaic(
-    pedigree: Pedigree,
-    length_morgan: float,
+    pedigree: "Pedigree",
+    recombination: Recombination,
     chrom: str,
     seed: int,
-    inheritance: str = "autosome",
     device: str = "auto",
     xp=None,
     chunk: int | None = None,
 ) -> Mosaic:
     """Trace a chromosome of the pseudo cohort back to founder haplotypes.
 
-    length_morgan: length of the chromosome's genetic map; chrom, seed: name the random stream.
-    inheritance "X" (without PAR): a father passes his X whole to daughters, sons get none from him, and a
-    male's pair is his mother's gamete twice, as .pgen stores it.
+    recombination: also tells how the chromosome is inherited; chrom, seed: name the random stream.
+    On X a father passes his X (his haplotype 1) to daughters and his Y (0) to sons, with crossovers inside the PAR
+    alone; outside it a male's pair is his mother's gamete twice, as .pgen stores it. On Y both haplotypes of a male are
+    haplotype 0 of the founder in his fathers' line, on MT everybody's are haplotype 1 of the one in the mothers' line.
+    Where nobody's sex is known, all recombine by the average of the sexes' maps.
     device: "cpu" (numpy), "gpu" (JAX), "auto" (JAX when there is a GPU); xp, numpy or jax.numpy, overrides it.
     chunk: pseudo haplotypes held together (memory only). Memory: the segments, one generation's gametes and
     one chunk. The result is the same for every device, xp and chunk.
+    Raises InputError for X and Y where somebody's sex is not known.
     """
-    xp = _array_module(device) if xp is None else xp
-    if inheritance not in ("autosome", "X"):
-        raise ValueError(f"inheritance {inheritance!r}; autosome or X")
-    if inheritance == "X" and any((sex == 0).any() for sex in pedigree.sex):
-        raise InputError(
-            "the X chromosome needs the sex of every founder",
-            where="sex",
-            expected="1 or 2 for everybody",
-            remedy="complete the sample sheet or leave out X",
-        )
-    thresholds = crossover_thresholds(length_morgan)
-    traces = _start(pedigree, inheritance, chunk or CHUNK["numpy" if xp is np else "jax"])
-    cut = _cut_numpy if xp is np else partial(_cut_jax, xp=xp)
+    xp = array_module(device) if xp is None else xp
+    recombination = _of_known_sexes(recombination, pedigree)
+    if recombination.inheritance in ("Y", "MT"):
+        return _one_line(pedigree, recombination.inheritance)
+    traces = _start(pedigree, recombination.haploid, chunk or CHUNK["numpy" if xp is np else "jax"])
     began = time.monotonic()
     for g in range(pedigree.generations, 0, -1):
         parent = np.stack([pedigree.father[g - 1], pedigree.mother[g - 1]], axis=1).ravel()
-        gametes, parent = _generation(stream(seed, chrom, g), parent, thresholds, inheritance == "X", xp)
-        traces = [cut(trace, gametes, parent) for trace in traces]
-        done = pedigree.generations - g + 1
-        left = (time.monotonic() - began) * (pedigree.generations - done) / done
-        log.info(
-            "chromosome %s: %d of %d generations traced (%d %%), about %.0f s left",
-            chrom,
-            done,
-            pedigree.generations,
-            100 * done // pedigree.generations,
-            left,
-        )
+        sex = pedigree.sex[g] if recombination.inheritance == "X" else None
+        back = generation_back(stream(seed, chrom, g), parent, recombination, sex, xp)
+        traces = [back(trace) for trace in traces]
+        done, left = 1 - (g - 1) / pedigree.generations, g - 1
+        seconds = (time.monotonic() - began) * (1 - done) / done
+        form = "chromosome %s: %d of %d generations traced (%.0f %%), about %.0f s left"
+        log.info(form, chrom, pedigree.generations - left, pedigree.generations, 100 * done, seconds)
     merged = [_merge(trace) for trace in traces]
     sizes = np.concatenate([np.diff(part.offset) for part in merged])
     return Mosaic(
-        np.concatenate([[0], np.cumsum(sizes)]),
+        np.append(0, np.cumsum(sizes)),
         np.concatenate([part.start for part in merged]),
         np.concatenate([part.founder for part in merged]),
     )
@@ -129,7 +107,7 @@ def load_mosaic(path: str | Path) -> Mosaic:
         return Mosaic(**{name: file[name] for name in Mosaic._fields})
 
 
-def _array_module(device: str):
+def array_module(device: str):
     """numpy or jax.numpy; JAX is imported only where a GPU may exist, for its import takes seconds."""
     if device not in ("auto", "cpu", "gpu"):
         raise InputError(
@@ -160,107 +138,53 @@ def _gpu_plugin() -> bool:
     return spec is not None and any(pkgutil.iter_modules(spec.submodule_search_locations))
 
 
-def _start(pedigree: Pedigree, inheritance: str, chunk: int) -> list[Trace]:
-    """One whole-chromosome segment a pseudo haplotype, in chunks."""
-    gamete = np.arange(2 * pedigree.people, dtype=np.int32)
-    if inheritance == "X":
-        gamete[0::2] += pedigree.sex[-1] == 1
-    parts = [gamete[i : i + chunk] for i in range(0, len(gamete), chunk)]
-    return [Trace(part, np.zeros(len(part), np.uint32), np.arange(len(part) + 1, dtype=np.int64)) for part in parts]
+def _of_known_sexes(recombination: Recombination, pedigree: "Pedigree") -> Recombination:
+    """The tables that apply; an InputError where a sex is needed and not known."""
+    name = recombination.inheritance
+    if name in ("X", "Y") and any((sex == 0).any() for sex in pedigree.sex):
+        raise InputError(
+            f"the {name} chromosome needs the sex of every founder",
+            where="sex",
+            expected="1 or 2 for everybody",
+            remedy=f"complete the sample sheet or leave out {name}",
+        )
+    if recombination.averaged is not None and not any(sex.any() for sex in pedigree.sex):
+        return replace(recombination, father=recombination.averaged, mother=None, averaged=None)
+    return replace(recombination, averaged=None)
 
 
-def _generation(key, parent: np.ndarray, thresholds: np.ndarray, x_linked: bool, xp) -> tuple[Gametes, np.ndarray]:
-    """Gametes of a generation and, for each gamete, the parent (row of the generation before)."""
-    if xp is np:
-        return make_gametes(key, len(parent), thresholds, np, x_linked), parent
-    n = _power_of_two(len(parent))
-    gametes = _jitted()["gametes"](xp.asarray(key, dtype=xp.uint32), n, xp.asarray(thresholds), x_linked)
-    return gametes, xp.asarray(np.pad(parent, (0, n - len(parent))))
+def _start(pedigree: "Pedigree", haploid: tuple[int, int] | None, chunk: int) -> list[Trace]:
+    """The pseudo haplotypes in chunks, one whole segment each; a male's first on X turns to his mother's gamete where
+    he has one copy, and back."""
+    parts = []
+    for low in range(0, 2 * pedigree.people, chunk):
+        haplotype = np.arange(low, min(low + chunk, 2 * pedigree.people), dtype=np.int32)
+        if haploid is None:
+            parts.append(Trace(haplotype, np.zeros(len(haplotype), np.uint32), np.arange(len(haplotype) + 1)))
+            continue
+        begin, end = haploid
+        single = (haplotype % 2 == 0) & (pedigree.sex[-1][haplotype // 2] == 1)
+        starts = np.array([0, begin, end], dtype=np.uint32)
+        used = np.ones((len(haplotype), 3), dtype=bool)
+        used[:, 0] = ~single | (begin > 0) | (begin == end)
+        used[:, 1] = single & (begin < end)
+        used[:, 2] = single & (begin < end < NONE)
+        gamete = haplotype[:, None] + (single[:, None] & np.array([False, True, False])).astype(np.int32)
+        offset = np.append(0, np.cumsum(used.sum(axis=1)))
+        parts.append(Trace(gamete[used], np.broadcast_to(starts, used.shape)[used], offset))
+    return parts
 
 
-def _pieces(gamete, start, crossover, xp):
-    """Crossovers of its gamete at or before each segment's start, and pieces that the segment is cut into.
-
-    A segment reaches to just before the next one's start; the last of a haplotype is followed by a start of 0,
-    which wraps to the chromosome's end. A segment between two equal crossovers is empty and stays one piece.
-    """
-    rows = xp.take(crossover, gamete, axis=0)
-    following = xp.concatenate([start[1:], xp.zeros(1, dtype=xp.uint32)])
-    end = xp.minimum(following - xp.uint32(1), xp.uint32(LAST))
-    before = xp.sum(rows <= start[:, None], axis=1, dtype=xp.uint8).astype(xp.int32)
-    within = xp.sum(rows <= end[:, None], axis=1, dtype=xp.uint8).astype(xp.int32) - before
-    return before, xp.maximum(within, 0) + 1
-
-
-def _expand(gamete, start, before, first, segment, gametes: Gametes, parent, xp):
-    """Gametes (of the generation before) and starts of the pieces; segment: the segment that each is cut from."""
-    piece = xp.arange(len(segment), dtype=xp.int32) - xp.take(first, segment)
-    brought = xp.take(gamete, segment)
-    crossed = xp.take(before, segment) + piece
-    cut_at = gametes.crossover[brought, xp.maximum(crossed - 1, 0)]
-    haplotype = (xp.take(gametes.start, brought).astype(xp.int32) + crossed) & 1
-    return 2 * xp.take(parent, brought) + haplotype, xp.where(piece == 0, xp.take(start, segment), cut_at)
-
-
-def _cut_numpy(trace: Trace, gametes: Gametes, parent: np.ndarray) -> Trace:
-    """One generation back."""
-    before, pieces = _pieces(trace.gamete, trace.start, gametes.crossover, np)
-    bounds = np.concatenate([[0], np.cumsum(pieces)])
-    segment = np.repeat(np.arange(len(pieces)), pieces)
-    first = bounds[:-1].astype(np.int32)
-    gamete, start = _expand(trace.gamete, trace.start, before, first, segment, gametes, parent, np)
-    return Trace(gamete, start, bounds[trace.offset])
-
-
-def _cut_jax(trace: Trace, gametes: Gametes, parent, xp) -> Trace:
-    """The same with padded arrays: a first pass counts the pieces exactly, so that none can be lost."""
-    valid = int(trace.offset[-1])
-    gamete, start = (_padded(a, _power_of_two(valid), xp) for a in (trace.gamete, trace.start))
-    before, bounds = _jitted()["pieces"](gamete, start, gametes.crossover, valid)
-    host = np.asarray(bounds).astype(np.int64)
-    total = int(host[valid])
-    gamete, start = _jitted()["expand"](gamete, start, before, bounds, gametes, parent, _power_of_two(total))
-    return Trace(gamete, start, host[trace.offset])
-
-
-@lru_cache
-def _jitted() -> dict:
-    """JAX's versions of the kernels; compiled once for each padded size."""
-    import jax
-    import jax.numpy as jnp
-
-    @partial(jax.jit, static_argnums=(1, 3))
-    def gametes(key, n, thresholds, x_linked):
-        return make_gametes((key[0], key[1]), n, thresholds, jnp, x_linked)
-
-    @jax.jit
-    def pieces(gamete, start, crossover, valid):
-        before, number = _pieces(gamete, start, crossover, jnp)
-        number = jnp.where(jnp.arange(len(number)) < valid, number, 0)
-        return before, jnp.concatenate([jnp.zeros(1, jnp.int32), jnp.cumsum(number, dtype=jnp.int32)])
-
-    @partial(jax.jit, static_argnums=6)
-    def expand(gamete, start, before, bounds, gametes, parent, capacity):
-        segment = jnp.repeat(jnp.arange(len(gamete)), jnp.diff(bounds), total_repeat_length=capacity)
-        made = _expand(gamete, start, before, bounds[:-1], segment, gametes, parent, jnp)
-        used = jnp.arange(capacity) < bounds[-1]
-        return tuple(jnp.where(used, a, jnp.zeros((), a.dtype)) for a in made)
-
-    return {"gametes": gametes, "pieces": pieces, "expand": expand}
-
-
-def _power_of_two(n: int) -> int:
-    """Padded size for n elements, at least 1024, so that few sizes are compiled."""
-    size = max(1024, 1 << max(n - 1, 0).bit_length())
-    if size >= 2**31:
-        raise ValueError(f"{n} segments in one chunk exceed 32-bit indices; use a smaller chunk")
-    return size
-
-
-def _padded(array, size: int, xp):
-    """The array with zeros up to `size`, on the device."""
-    array = xp.asarray(array)
-    return array if len(array) == size else xp.pad(array, (0, size - len(array)))
+def _one_line(pedigree: "Pedigree", inheritance: str) -> Mosaic:
+    """The mosaic of a chromosome that comes whole through fathers (Y) or mothers (MT)."""
+    line = np.arange(pedigree.people)
+    for parents in reversed(pedigree.father if inheritance == "Y" else pedigree.mother):
+        line = parents[line]
+    founder = 2 * line + (inheritance == "MT")
+    if inheritance == "Y":
+        founder = np.where(pedigree.sex[-1] == 1, founder, -1)
+    founder = np.repeat(founder, 2).astype(np.int32)
+    return Mosaic(np.arange(len(founder) + 1, dtype=np.int64), np.zeros(len(founder), np.uint32), founder)
 
 
 def _merge(trace: Trace) -> Mosaic:

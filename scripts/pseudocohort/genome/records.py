@@ -1,36 +1,43 @@
-"""Records of a .pgen read and written without pgenlib: sites whose minor allele few people carry.
+"""Records of a .pgen made from alleles or carriers, and the file written from them, without pgenlib.
 
-Such a site is a list of the people who differ from the common homozygote (record types 4, common 0|0, and 6, common
-1|1), in the .pgen specification: varint number of entries; of every group of 64 the first person (as many bytes as
-the number of people needs), then of every group but the last the bytes its differences take, less 63; genotypes,
-two bits each; differences to the person before, varints. Phase follows where the type has bit 16: one bit 0, then
-a bit for every heterozygote, set for 1|0. All records of a batch are decoded and encoded together; pgenlib's dense
-interface costs more than the whole site. Common sites go through pgenlib, and the two are put together so that the
-file has the bytes of one PgenWriter: pgenlib may write a site as its difference from the last site written in full
-(types 2 and 3), so that every such site meets the same predecessors here as there.
+Alleles of a site are a row of uint32 words: bit 2i is haplotype 0 of the word's person i, bit 2i + 1 haplotype 1. How a
+site is stored follows from its alleles alone (`_plan`), so that the bytes depend on no block size: a list of the people
+who differ from 0|0 or 1|1 where that is at most a RARE-th of all; else one bit a person and a list of those with the
+rarest genotype where these are fewer than that; else two bits a person. Where pgenlib's writer chooses the same type,
+the bytes are its own. It also writes differences to other sites (types 2 and 3), which save 3 to 7 % of a file where
+linkage disequilibrium is strong, but make every site depend on the ones before.
 """
 
 import shutil
 import tempfile
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pgenlib
 
-from pseudocohort.errors import InputError
+from pseudocohort.genome import bits, lists
+from pseudocohort.genome.bits import EVEN, LOW, pack, people_words, unpack, words_of
+from pseudocohort.genome.lists import Lists, offsets
+from pseudocohort.genome.pgen import (
+    COMMON_ALT,
+    COMMON_REF,
+    ONE_BIT,
+    PHASED,
+    TWO_BIT,
+    VBLOCK,
+    Index,
+    read_index,
+    write_header,
+)
+from pseudocohort.genome.reader import Reader, windows
 
-VBLOCK = 2**16  # sites of a .pgen between two of its seek points; no record depends on one of another vblock
-GROUP = 64
-PHASED = 16
-COMMON_REF, COMMON_ALT = 4, 6
-
-
-class Index(NamedTuple):
-    """The header of a .pgen. kind: record types, uint8 (sites,); start: int64 (sites + 1,), bytes from the top."""
-
-    kind: np.ndarray
-    start: np.ndarray
+__all__ = [
+    "COMMON_ALT", "COMMON_REF", "PHASED", "VBLOCK", "Carriers", "Index", "Reader", "RecordWriter", "Records",
+    "encode", "encode_words", "interleave", "pack", "read_index", "unpack", "words_of",
+]  # fmt: skip
+RARE = 16  # a 64th would make files 20 to 40 % larger, a 10th 1 to 2 % smaller with half as many entries more
 
 
 class Carriers(NamedTuple):
@@ -44,207 +51,292 @@ class Carriers(NamedTuple):
 
 
 class Records(NamedTuple):
-    """Encoded sites: type uint8 (sites,), data uint8, bounds int64 (sites + 1,), entries int64 (sites,)."""
+    """Encoded sites. kind: types, uint8 (sites,); data: uint8; bounds: int64 (sites + 1,), of the records in data."""
 
     kind: np.ndarray
     data: np.ndarray
     bounds: np.ndarray
-    entries: np.ndarray
 
 
-def read_index(path: str | Path) -> Index | None:
-    """Types and places of a .pgen's records, or None where the file is of another make than plink2's usual one."""
-    with open(path, "rb") as file:
-        head = np.frombuffer(file.read(12), dtype=np.uint8)
-        if len(head) < 12 or tuple(head[:3]) != (0x6C, 0x1B, 0x10) or head[11] & 15 not in range(8) or head[11] & 48:
-            return None
-        sites, width = int(head[3:7].view("<u4")[0]), int(head[11] & 3) + 1
-        packed, flags = not head[11] & 4, head[11] >> 6 == 3
-        first = np.frombuffer(file.read(8 * -(-sites // VBLOCK)), dtype="<u8")
-        kinds, starts = [], []
-        for block, top in enumerate(first):
-            n = min(VBLOCK, sites - block * VBLOCK)
-            kind = np.frombuffer(file.read((n + 1) // 2 if packed else n), dtype=np.uint8)
-            kinds.append(np.stack([kind & 15, kind >> 4], axis=1).ravel()[:n] if packed else kind)
-            length = np.zeros((n, 4), dtype=np.uint8)
-            length[:, :width] = np.frombuffer(file.read(n * width), dtype=np.uint8).reshape(n, width)
-            starts.append(int(top) + np.cumsum(length.view("<u4")[:, 0], dtype=np.int64))
-            file.seek((n + 7) // 8 if flags else 0, 1)
-    start = np.concatenate([first[:1].astype(np.int64), *starts])
-    # a vblock begins where the one before ends; a file that says otherwise is left to pgenlib
-    return Index(np.concatenate(kinds), start) if (start[:-1][::VBLOCK] == first.astype(np.int64)).all() else None
+class _Plan(NamedTuple):
+    """How sites are stored. main: record type without bit 16, uint8 (sites,); rarest: genotype in the list of a
+    one-bit record; hets: int64 (sites,)."""
+
+    main: np.ndarray
+    rarest: np.ndarray
+    hets: np.ndarray
 
 
-def decode(data: np.ndarray, start: np.ndarray, stop: np.ndarray, kind: np.ndarray, people: int, first_site):
-    """Carriers at the sites of list records, `start` to `stop` in data (uint8): site, person, which (int64).
+def encode_words(words, people: int, xp=np, absent: np.ndarray | None = None) -> Records:
+    """Records of sites, from their alleles uint32 (sites, words).
 
-    kind: their types; people: of the file. which: 0 or 1, the haplotype of the person. Sorted by site, not by
-    haplotype. Raises InputError at a missing or unphased genotype; first_site(i) names site i.
+    absent: bool (people,), whose calls are written as missing; sites then take two bits a person.
     """
-    top, number = _varint_at(data, start)
-    site = np.repeat(np.arange(len(start)), number)
-    inside = np.arange(len(site)) - np.repeat(np.cumsum(number) - number, number)
-    groups, width = -(-number // GROUP), _id_bytes(people)
-    genotypes = top + groups * (width + 1) - (number > 0)
-    genotype = data[np.repeat(genotypes, number) + (inside >> 2)] >> ((inside & 3) << 1).astype(np.uint8) & 3
-    het = genotype == 1
-    hets = np.bincount(site[het], minlength=len(start))
-    phase = stop - np.where(hets > 0, hets // 8 + 1, 0)
-    bad = (hets > 0) & ((kind & PHASED == 0) | (data[np.minimum(phase, len(data) - 1)] & 1 == 1))
-    bad[site[genotype == 3]] = True
-    if bad.any():
-        _refuse(first_site(int(np.flatnonzero(bad)[0])))
-    step = _differences(data, genotypes + (number + 3) // 4, phase, inside)
-    opening = np.flatnonzero(inside & (GROUP - 1) == 0)
-    person = _first_people(data, top, groups, width)
-    total = np.cumsum(step)
-    person = total + np.repeat(person - total[opening], np.diff(np.append(opening, len(step))))
-    het = np.flatnonzero(het)
-    bit = np.arange(len(het)) - np.repeat(np.cumsum(hets) - hets, hets) + 1
-    alt_first = data[np.repeat(phase, hets) + (bit >> 3)] >> (bit & 7).astype(np.uint8) & 1
-    which = np.zeros(len(site), dtype=np.int64)
-    which[het] = alt_first ^ (kind[site[het]] & 7 == COMMON_REF)
-    both = np.ones(len(site), dtype=np.int64)
-    both[np.flatnonzero(genotype != 1)] = 2
-    if len(het) == len(site):
-        return site, person, which
-    second = np.cumsum(both) - 1
-    site, person, which = (np.repeat(a, both) for a in (site, person, which))
-    which[second[both == 2]] = 1
-    return site, person, which
+    if len(words) == 0:
+        return _nothing()
+    if words.shape[1] < words_of(people):
+        words = xp.concatenate([words, xp.zeros((len(words), 1), dtype=words.dtype)], axis=1)
+    missing = None
+    if absent is not None and absent.any():
+        missing = people_words(absent) * np.uint32(3)
+        words = words & xp.asarray(~missing)
+    plan = _plan(words, people, xp, missing is not None)
+    alone, one_bit = (plan.main >= COMMON_REF).nonzero()[0], (plan.main == ONE_BIT).nonzero()[0]
+    listed = np.concatenate([alone, one_bit])
+    entries, alleles = _entries(_rows(np.asarray(words), listed), plan, listed, people)
+    assembly = _Assembly(plan, people, listed, entries)
+    assembly.put_list_phase(alone, entries, alleles)
+    common = (plan.main < COMMON_REF).nonzero()[0]
+    for part, coded in _each(_coded, words, common, xp):
+        assembly.put_common(part, coded, missing)
+    return assembly.records()
 
 
-def _refuse(name: str) -> None:
-    raise InputError(
-        f"founders' genotypes at {name} are missing or not phased",
-        where=name,
-        expected="every call present and phased",
-        remedy="phase and impute the founders first",
-    )
+def _nothing() -> Records:
+    return Records(np.zeros(0, dtype=np.uint8), np.zeros(0, dtype=np.uint8), np.zeros(1, dtype=np.int64))
 
 
-def _id_bytes(people: int) -> int:
-    """Bytes of a person's number."""
-    return (people.bit_length() + 7) // 8
+def _rows(words: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return words if len(rows) == len(words) and (rows[1:] > rows[:-1]).all() else words[rows]
 
 
-def _varint_at(data: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where the varints at `place` end, and their values."""
-    value, shift = np.zeros(len(place), dtype=np.int64), 0
-    place, more = place.copy(), np.arange(len(place))
-    while len(more):
-        byte = data[place[more]]
-        value[more] |= (byte & 127).astype(np.int64) << shift
-        place[more] += 1
-        more, shift = more[byte > 127], shift + 7
-    return place, value
+@lru_cache
+def _jitted(kernel, xp):
+    import jax
+
+    return jax.jit(lambda words, rows: kernel(words[rows], xp))
 
 
-def _differences(data: np.ndarray, start: np.ndarray, stop: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Difference of every entry to the person before, 0 for the first of a group."""
-    size = stop - start
-    stream = data[np.arange(size.sum()) + np.repeat(start - (np.cumsum(size) - size), size)]
-    last = np.flatnonzero(stream < 128)
-    value = stream[last].astype(np.int64)
-    taken, back = np.flatnonzero(np.diff(last, prepend=-1) > 1), 1
-    while len(taken):
-        value[taken] = value[taken] << 7 | stream[last[taken] - back] & 127
-        back += 1
-        taken = taken[last[taken] - np.where(taken > 0, last[taken - 1], -1) > back]
-    step = np.zeros(len(inside), dtype=np.int64)
-    step[inside & (GROUP - 1) != 0] = value
-    return step
+def _each(kernel, words, rows: np.ndarray, xp):
+    """The kernel's results for rows of words: (rows, results), as many as fit into a cache, or all on a device."""
+    if xp is np:
+        step = max(1, bits.CHUNK // words.shape[1])
+        for top in range(0, len(rows), step):
+            part = rows[top : top + step]
+            yield part, kernel(_rows(words, part))
+    elif len(rows):
+        padded = np.zeros(1 << (len(rows) - 1).bit_length(), dtype=np.int32)  # so that few sizes are compiled
+        padded[: len(rows)] = rows
+        yield rows, tuple(np.asarray(a)[: len(rows)] for a in _jitted(kernel, xp)(words, padded))
 
 
-def _first_people(data: np.ndarray, place: np.ndarray, groups: np.ndarray, width: int) -> np.ndarray:
-    """The first person of every group."""
-    group = np.arange(groups.sum()) - np.repeat(np.cumsum(groups) - groups, groups)
-    at = np.repeat(place, groups) + width * group
-    person = np.zeros(len(at), dtype=np.int64)
-    for byte in range(width):
-        person |= data[at + byte].astype(np.int64) << (8 * byte)
-    return person
+def _counts(words, xp=np):
+    """Heterozygotes and ALT homozygotes of sites, int32 (2, sites)."""
+    first, second = bits.planes(words, xp)
+    planes = first ^ second, first & second
+    return tuple(xp.einsum("ij->i", xp.bitwise_count(plane).astype(xp.int32)) for plane in planes)
 
 
-def encode(carriers: Carriers, people: int) -> Records:
-    """List records of the sites, as PgenWriter makes them where at most a 64th of the people are listed."""
-    entry = carriers.key >> 1
-    opening = np.flatnonzero(np.diff(entry, prepend=-1) != 0)
-    het = np.diff(np.append(opening, len(entry))) == 1
-    second = (carriers.key[opening] & 1).astype(bool)
-    sites, entry = len(carriers.flipped), entry[opening]
-    bounds = np.searchsorted(entry, np.arange(sites + 1) * people)
-    number = np.diff(bounds)
-    site = np.repeat(np.arange(sites), number)
-    person, flipped = entry - site * people, carriers.flipped[site]
-    inside = np.arange(len(entry)) - bounds[site]
-    hets = np.bincount(site[het], minlength=sites)
-    leads = inside & (GROUP - 1) == 0
-    step = np.diff(person, prepend=0)
-    size = np.where(leads, 0, 1 + (step >= 2**7) + (step >= 2**14) + (step >= 2**21)).astype(np.int64)
-    spent = np.append(0, np.cumsum(size))
-    groups, width = -(-number // GROUP), _id_bytes(people)
-    head = 1 + (number >= 2**7) + (number >= 2**14) + (number >= 2**21)
-    listed = head + groups * (width + 1) - (number > 0)
-    parts = np.stack(
-        [listed, (number + 3) // 4, spent[bounds[1:]] - spent[bounds[:-1]], np.where(hets > 0, hets // 8 + 1, 0)]
-    )
-    ends = np.append(0, np.cumsum(parts.sum(axis=0)))
-    data = np.zeros(ends[-1], dtype=np.uint8)
-    genotypes, steps, phase = ends[:-1] + np.cumsum(parts[:3], axis=0)
-    _put_varints(data, ends[:-1], number, head)
-    _put_groups(
-        data, ends[:-1] + head, groups, width, person[leads], spent[np.append(np.flatnonzero(leads), len(size))]
-    )
-    code = np.where(het, 1, np.where(flipped, 0, 2)).astype(np.uint8)
-    _put_bits(data, genotypes[site], inside, code, 2)
-    _put_varints(data, (steps - spent[bounds[:-1]])[site] + spent[:-1], step, size)
-    order = np.arange(hets.sum()) - np.repeat(np.cumsum(hets) - hets, hets) + 1
-    _put_bits(data, np.repeat(phase, hets), order, (second == flipped)[het].astype(np.uint8), 1)
-    kind = np.where(carriers.flipped, COMMON_ALT, COMMON_REF) + PHASED * (hets > 0)
-    return Records(kind.astype(np.uint8), data, ends, number)
+def _plan(words, people: int, xp, two_bit: bool) -> _Plan:
+    counts = [results for _, results in _each(_counts, words, np.arange(len(words)), xp)]
+    hets, homs = (np.concatenate(part).astype(np.int64) for part in zip(*counts, strict=True))
+    number = np.stack([homs, people - hets - homs, hets])
+    few, main = people // RARE, np.full(len(hets), TWO_BIT, dtype=np.uint8)
+    if not two_bit:
+        if people >= 4 * RARE:
+            main[number.min(axis=0) < few] = ONE_BIT  # plink2 takes no more beside one bit a person
+        main[homs >= people - few] = COMMON_ALT
+        main[hets + homs <= few] = COMMON_REF
+    return _Plan(main, np.array([2, 0, 1], dtype=np.uint8)[number.argmin(axis=0)], hets)
 
 
-def _put_varints(data: np.ndarray, place: np.ndarray, value: np.ndarray, size: np.ndarray) -> None:
-    """Write values as varints of `size` bytes; none where it is 0."""
-    for byte in range(int(size.max(initial=0))):
-        which = np.flatnonzero(size > byte)
-        more = (size[which] > byte + 1).astype(np.uint8) << 7
-        data[place[which] + byte] = (value[which] >> (7 * byte) & 127).astype(np.uint8) | more
+def _entries(words: np.ndarray, plan: _Plan, listed: np.ndarray, people: int) -> tuple[Lists, np.ndarray]:
+    """The lists of the sites `listed`, whose words are given, and the alleles of those in them, uint8: 1 ALT on
+    haplotype 0, 2 on 1, 3 on both."""
+    main, rarest = plan.main[listed], plan.rarest[listed]
+    one_bit = main == ONE_BIT
+    use_het = (main == COMMON_REF) | one_bit & (rarest != 2)
+    use_hom = ~one_bit | (rarest != 1)
+    inverted = (main == COMMON_ALT) | one_bit & (rarest == 0)
+    use_het, use_hom, inverted = (-flag.astype(np.uint32)[:, None] for flag in (use_het, use_hom, inverted))
+    valid = bits.planes(people_words(np.ones(people, dtype=bool)))[0]
+    step, places, numbers = max(1, bits.CHUNK // words.shape[1]), [], [np.zeros(0, dtype=np.int64)]
+    for top in range(0, len(words), step):
+        rows = slice(top, top + step)
+        first, second = bits.planes(words[rows])
+        chosen = first ^ second
+        chosen &= use_het[rows]
+        first &= second
+        first &= use_hom[rows]
+        chosen ^= first
+        chosen ^= inverted[rows] & valid
+        numbers.append(np.einsum("ij->i", np.bitwise_count(chosen).astype(np.int64)))
+        places.append(bits.positions(bits.unzip(chosen).ravel()))
+        places[-1] += top * 16 * words.shape[1]
+    number = np.concatenate(numbers)
+    place = np.concatenate(places) if places else number
+    alleles = words.ravel().take(place >> 4, mode="wrap")
+    alleles >>= (place.astype(np.uint32) & np.uint32(15)) << np.uint32(1)
+    alleles &= np.uint32(3)
+    alleles = alleles.astype(np.uint8)
+    place -= (np.arange(len(words)) * (16 * words.shape[1])).repeat(number)
+    return Lists(offsets(number), place.astype(np.uint32), (alleles & 1) + (alleles >> 1)), alleles
 
 
-def _put_groups(data, place, groups, width, person, spent) -> None:
-    """Write the first person of every group and, but for a site's last, the bytes of its differences less 63."""
-    group = np.arange(len(person)) - np.repeat(np.cumsum(groups) - groups, groups)
-    at = np.repeat(place, groups)
-    for byte in range(width):
-        data[at + width * group + byte] = person >> (8 * byte) & 255
-    closed = group + 1 < np.repeat(groups, groups)
-    sizes = np.repeat(place + width * groups, groups) + group
-    data[sizes[closed]] = np.diff(spent)[closed] - (GROUP - 1)
+class _Assembly:
+    """The bytes of records. entries: the lists of the sites `listed`, put in at once."""
+
+    def __init__(self, plan: _Plan, people: int, listed: np.ndarray, entries: Lists):
+        self.plan, self.people = plan, people
+        whole, layout = np.zeros(8, dtype=np.int64), lists.lay_out(entries, people)
+        whole[[TWO_BIT, ONE_BIT]] = -(-people // 4), 1 + -(-people // 8)
+        whole = whole[plan.main]
+        phase = ((plan.hets >> 3) + 1) * (plan.hets > 0)
+        size = whole + phase
+        size[listed] += layout.size
+        self.bounds = offsets(size)
+        self.phase = self.bounds[1:] - phase
+        self.data = np.zeros((int(self.bounds[-1]) // 4 + 3) * 4, dtype=np.uint8)
+        lists.write(self.data, (self.bounds[:-1] + whole)[listed], entries, layout, people)
+
+    def records(self) -> Records:
+        kind = self.plan.main | (self.plan.hets > 0).view(np.uint8) * np.uint8(PHASED)
+        return Records(kind, self.data[: self.bounds[-1]], self.bounds)
+
+    def put_list_phase(self, sites: np.ndarray, entries: Lists, alleles: np.ndarray) -> None:
+        """Phase of the sites that are nothing but lists. entries, alleles: of these sites, and maybe others' behind."""
+        bounds = entries.bounds[: len(sites) + 1]
+        het = entries.genotype[: bounds[-1]] & 1
+        rank = offsets(het)
+        place = rank[:-1]
+        place += (8 * self.phase[sites] + 1 - rank[bounds[:-1]]).repeat(bounds[1:] - bounds[:-1])
+        shift = place.astype(np.uint8)
+        shift &= 7
+        place >>= 3
+        het &= alleles[: len(het)]
+        np.add.at(self.data, place, het << shift)
+
+    def put_common(self, sites: np.ndarray, coded: tuple, missing: np.ndarray | None) -> None:
+        """Sites of one or two bits a person. coded: of _coded; missing: uint32 (words,), genotypes 3, or None."""
+        het, hom = coded[:2]
+        one_bit = self.plan.main[sites] == ONE_BIT
+        which = (~one_bit).nonzero()[0]
+        if len(which):
+            codes, size = bits.join_planes(_rows(het, which), _rows(hom, which)), -(-self.people // 4)
+            if missing is not None:
+                codes |= missing
+            windows(self.data, size)[self.bounds[sites[which]]] = codes.view(np.uint8)[:, :size]
+        which = one_bit.nonzero()[0]
+        if len(which):
+            self._put_one_bit(sites[which], _rows(het, which), _rows(hom, which))
+        self._put_phase(sites, *coded[2:])
+
+    def _put_one_bit(self, sites: np.ndarray, het: np.ndarray, hom: np.ndarray) -> None:
+        rarest, size = self.plan.rarest[sites], -(-self.people // 8)
+        self.data[self.bounds[sites]] = np.array([5, 2, 1])[rarest]
+        flags = bits.unzip(het if (rarest == 2).all() else np.where((rarest == 2)[:, None], het, hom))
+        windows(self.data, size)[self.bounds[sites] + 1] = flags.view(np.uint8)[:, :size]
+
+    def _put_phase(self, sites: np.ndarray, piece: np.ndarray, number: np.ndarray) -> None:
+        """Phase bits: `number` of them in every word of `piece`."""
+        place = offsets(number.ravel())
+        grid = place[:-1].reshape(number.shape)
+        grid += (8 * self.phase[sites] + 1 - grid[:, 0])[:, None]
+        place = place[:-1]
+        shift, piece, stream = place.astype(np.uint32), piece.ravel(), self.data.view("<u4")
+        shift &= np.uint32(31)
+        place >>= 5
+        np.add.at(stream, place, piece << shift)
+        np.subtract(np.uint32(32), shift, out=shift)
+        place += 1
+        np.add.at(stream, place, piece >> shift)
 
 
-def _put_bits(data: np.ndarray, place: np.ndarray, order: np.ndarray, code: np.ndarray, bits: int) -> None:
-    """Write codes of some bits: the one of number `order` behind `place`."""
-    if len(code) == 0:
-        return
-    each = 8 // bits
-    at = place + order // each
-    opening = np.flatnonzero(np.diff(at, prepend=-1) != 0)
-    data[at[opening]] = np.bitwise_or.reduceat(code << (order % each * bits).astype(np.uint8), opening)
+def _coded(words, xp=np):
+    """Planes of heterozygotes and ALT homozygotes, and the phase of the former: per pair of words as many bits, set
+    for ALT on haplotype 0, at the lower end of a word, and their number. All but the last uint32 (sites, words / 2)."""
+    first, second = bits.planes(words, xp)
+    het = first ^ second
+    piece = bits.unzip(bits.compress(first, het, xp, stride=2), xp)
+    upper = piece >> np.uint32(16)
+    upper <<= xp.bitwise_count(het & EVEN).astype(xp.uint32)
+    piece &= LOW
+    piece |= upper
+    return het, first & second, piece, xp.bitwise_count(het)
+
+
+def encode(carriers: Carriers, people: int, absent: np.ndarray | None = None) -> Records:
+    """Records of sites whose minor allele's carriers are given: the same bytes as encode_words of the alleles."""
+    flipped, key = carriers
+    if len(flipped) == 0:
+        return _nothing()
+    sites, entry = np.arange(len(flipped)), key >> 1
+    alone = np.ones(len(key) + 1, dtype=bool)  # not the person of the key before, or behind
+    np.not_equal(entry[1:], entry[:-1], out=alone[1:-1])
+    opening = alone[:-1].nonzero()[0]
+    het = alone[1:].take(opening, mode="wrap")
+    entry = entry.take(opening, mode="wrap")
+    bounds = entry.searchsorted(np.append(sites, len(sites)) * people)
+    number = bounds[1:] - bounds[:-1]
+    short = number <= people // RARE if absent is None or not absent.any() else np.zeros(len(sites), dtype=bool)
+    if not short.all():
+        return _encode_some(carriers, people, absent, short)
+    entry -= (sites * people).repeat(number)
+    alleles = (key.take(opening, mode="wrap").astype(np.uint8) & 1) + np.uint8(1)
+    alleles[~het] = 3
+    alleles ^= (-flipped.astype(np.uint8) & np.uint8(3)).repeat(number)
+    entries = Lists(bounds, entry.astype(np.uint32), (alleles & 1) + (alleles >> 1))
+    hets = offsets(het)[bounds]
+    main = np.where(flipped, np.uint8(COMMON_ALT), np.uint8(COMMON_REF))
+    assembly = _Assembly(_Plan(main, main, hets[1:] - hets[:-1]), people, sites, entries)
+    assembly.put_list_phase(sites, entries, alleles)
+    return assembly.records()
+
+
+def _encode_some(carriers: Carriers, people: int, absent, short: np.ndarray) -> Records:
+    """As encode: the sites `short` as lists, the others as words."""
+    haplotypes = 2 * people
+    site = carriers.key // haplotypes
+    parts, numbers = [], []
+    for few in (True, False):
+        which = np.flatnonzero(short == few)
+        key = carriers.key[short[site] == few]
+        key += (np.searchsorted(which, key // haplotypes) - key // haplotypes) * haplotypes
+        part = Carriers(carriers.flipped[which], key)
+        parts.append(encode(part, people) if few else encode_words(_words(part, people), people, absent=absent))
+        numbers.append(which)
+    return interleave(parts, numbers)
+
+
+def _words(carriers: Carriers, people: int) -> np.ndarray:
+    """Alleles as words."""
+    site, haplotype = np.divmod(carriers.key, 2 * people)
+    words = np.zeros((len(carriers.flipped), words_of(people)), dtype=np.uint32)
+    bit = np.uint32(1) << (haplotype & 31).astype(np.uint32)
+    np.add.at(words.reshape(-1), site * words.shape[1] + (haplotype >> 5), bit)
+    words[carriers.flipped] ^= people_words(np.ones(people, dtype=bool)) * np.uint32(3)
+    return words
+
+
+def interleave(parts: Sequence[Records], sites: Sequence[np.ndarray]) -> Records:
+    """The records of several parts in the order of their sites. sites: ascending int64, one array a part."""
+    parts = [(part, numbers) for part, numbers in zip(parts, sites, strict=True) if len(numbers)]
+    if not parts:
+        return _nothing()
+    if len(parts) == 1:
+        return parts[0][0]
+    order = np.argsort(np.concatenate([numbers for _, numbers in parts]), kind="stable")
+    source = np.repeat(np.arange(len(parts)), [len(numbers) for _, numbers in parts])[order]
+    opening = np.flatnonzero(np.diff(source, prepend=-1))
+    first = np.concatenate([part.bounds[:-1] for part, _ in parts])[order]
+    last = np.concatenate([part.bounds[1:] for part, _ in parts])[order]
+    runs = (source[opening], first[opening], last[np.append(opening[1:], len(order)) - 1])
+    views = [memoryview(np.ascontiguousarray(part.data)) for part, _ in parts]
+    data = b"".join([views[which][a:b] for which, a, b in zip(*(run.tolist() for run in runs), strict=True)])
+    bounds = np.append(0, np.cumsum(last - first))
+    return Records(np.concatenate([part.kind for part, _ in parts])[order], np.frombuffer(data, np.uint8), bounds)
 
 
 class RecordWriter:
-    """A .pgen written stretch after stretch of sites, without the sites whose ALT nobody carries.
+    """A .pgen written piece after piece.
 
-    List records come as they are, the other sites' alleles go through pgenlib. The header stands first and needs the
-    number of sites, so the records wait in a nameless temporary file beside the target until `close`.
-    path: of the .pgen; until then it holds what pgenlib made of a stretch.
+    The header stands first and needs the number of sites, so the records wait in a nameless temporary file beside the
+    target until `close`.
     """
 
     def __init__(self, path: str | Path, people: int):
         self.path, self.people, self.written = Path(path), people, 0
-        self._kinds, self._sizes, self._base = [], [], None
+        self._kinds, self._sizes = [], []
         self._spool = tempfile.TemporaryFile(dir=self.path.parent)  # noqa: SIM115
 
     def __enter__(self) -> "RecordWriter":
@@ -253,86 +345,18 @@ class RecordWriter:
     def __exit__(self, *_) -> None:
         self._spool.close()
 
-    @property
-    def room(self) -> int:
-        """Sites left in the vblock: no stretch may have more."""
-        return VBLOCK - self.written % VBLOCK
-
-    def append(self, direct: Records, listed: np.ndarray, fed: np.ndarray, rows) -> np.ndarray:
-        """Append a stretch of consecutive sites; which of them the file has got: bool (sites,).
-
-        direct: records of the sites `listed`, all carried; fed: sites, ascending, to go through pgenlib in place of
-        any record, among them the last one and the one before every site that is not listed or has too many entries.
-        rows: iterable of (i, alleles), int32 (some, 2 people) of fed[i], fed[i + 1] ...; the others nobody carries.
-        """
-        index, data, carried = self._through_pgenlib(rows, len(fed))
-        number = int(fed[-1]) + 1
-        kept, source = np.zeros((2, number), dtype=bool)
-        kept[listed], kept[fed] = True, carried
-        if not kept.any():
-            return kept
-        fed = fed[carried]
-        source[fed] = True
-        kind, (place, size) = np.zeros(number, dtype=np.uint8), np.zeros((2, number), dtype=np.int64)
-        kind[listed], place[listed], size[listed] = direct.kind, direct.bounds[:-1], np.diff(direct.bounds)
-        kind[fed], place[fed], size[fed] = index.kind, index.start[:-1], np.diff(index.start)
-        kind, source, place, size = (a[kept] for a in (kind, source, place, size))
-        opening = np.flatnonzero(np.append(True, (source[1:] != source[:-1]) | (place[1:] != place[:-1] + size[:-1])))
-        ends = np.append(opening[1:], len(kind)) - 1
-        runs = source[opening], place[opening], place[ends] + size[ends]
-        pieces = memoryview(direct.data), memoryview(data)
-        self._spool.writelines(pieces[which][a:b] for which, a, b in zip(*(r.tolist() for r in runs), strict=True))
-        self._kinds.append(kind)
-        self._sizes.append(size)
-        self.written += len(kind)
-        return kept
-
-    def _through_pgenlib(self, rows, number: int) -> tuple[Index, np.ndarray, np.ndarray]:
-        """Records that pgenlib makes of the carried ones of `number` sites, behind the last one written in full.
-
-        Returns their index, the file's bytes and which sites are carried.
-        """
-        if self.room == VBLOCK:
-            self._base = None
-        extra = self._base is not None
-        writer = pgenlib.PgenWriter(
-            str(self.path).encode(), self.people, number + extra, nonref_flags=False, hardcall_phase_present=True
-        )
-        if extra:
-            writer.append_alleles_batch(self._base[None], all_phased=True)
-        carried = np.zeros(number, dtype=bool)
-        for first, block in rows:
-            carried[first : first + len(block)] = True
-            writer.append_alleles_batch(block, all_phased=True)
-        written, nobody = np.count_nonzero(carried), np.zeros((1, 2 * self.people), dtype=np.int32)
-        for _ in range(number - written):  # pgenlib wants as many sites as it was told of: these come last
-            writer.append_alleles_batch(nobody, all_phased=True)
-        writer.close()
-        index, data = read_index(self.path), np.fromfile(self.path, dtype=np.uint8)
-        sites = slice(int(extra), extra + written)
-        self._remember(np.flatnonzero(index.kind[sites] & 6 != 2) + extra)
-        return Index(index.kind[sites], index.start[extra : extra + written + 1]), data, carried
-
-    def _remember(self, full: np.ndarray) -> None:
-        """Keep the alleles of the last of the sites that pgenlib has just written in full."""
-        if len(full):
-            self._base = np.empty(2 * self.people, dtype=np.int32)
-            with pgenlib.PgenReader(str(self.path).encode(), self.people) as reader:
-                reader.read_alleles(full[-1], self._base)
+    def append(self, records: Records) -> None:
+        """Append the records of the next sites."""
+        self._spool.write(memoryview(np.ascontiguousarray(records.data)))
+        self._kinds.append(records.kind)
+        self._sizes.append(np.diff(records.bounds).astype(np.uint32))
+        self.written += len(records.kind)
 
     def close(self) -> None:
         """Write the file: header, then the records."""
         if not self.written:
             raise ValueError("0 sites written: nobody carries an ALT")
-        control = self.path.read_bytes()[11]  # pgenlib's, of the last stretch
-        kinds, sizes = np.concatenate(self._kinds), np.concatenate(self._sizes)
-        width, blocks = (control & 3) + 1, -(-self.written // VBLOCK)
-        tops = np.append(0, np.cumsum(sizes))[:-1:VBLOCK] + 12 + 8 * blocks + (1 + width) * self.written
-        sizes = sizes.astype("<u4").view(np.uint8).reshape(-1, 4)[:, :width]
-        numbers = np.array([self.written, self.people], dtype="<u4")
         self._spool.seek(0)
         with open(self.path, "wb") as file:
-            file.write(b"\x6c\x1b\x10" + numbers.tobytes() + bytes([control]) + tops.astype("<u8").tobytes())
-            for top in range(0, self.written, VBLOCK):
-                file.write(kinds[top : top + VBLOCK].tobytes() + sizes[top : top + VBLOCK].tobytes())
+            write_header(file, self.people, np.concatenate(self._kinds), np.concatenate(self._sizes))
             shutil.copyfileobj(self._spool, file, 2**20)
