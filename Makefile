@@ -5,7 +5,7 @@ CORES ?= all
 CONFIG ?= config/config.yaml
 BIN := .venv/bin
 
-.PHONY: run test setup setup-dev lint format lock clean help
+.PHONY: run test benchmark setup setup-dev lint format lock clean help
 
 help:
 	@sed -n 's/^# //p; s/^\([a-z-]*\):.*## /  make \1: /p' Makefile
@@ -15,6 +15,9 @@ run: .venv/installed ## a pseudo cohort from the demo, or from CONFIG=config/oth
 
 test: .venv/installed-dev ## the tests
 	$(BIN)/pytest
+
+benchmark: .venv/installed .venv-peers/installed ## time and memory of the genome engine beside other programs
+	$(BIN)/python benchmarks/genome.py
 
 setup: .venv/installed ## only the virtual environment
 setup-dev: .venv/installed-dev ## the same with the tests' and linters' packages
@@ -34,6 +37,11 @@ setup-dev: .venv/installed-dev ## the same with the tests' and linters' packages
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/requirements-dev.txt
 	@touch .venv/installed $@
 
+.venv-peers/installed: envs/requirements-peers.txt | .venv/bin/python
+	$(BIN)/python -m venv --clear .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/requirements-peers.txt
+	@touch $@
+
 lint: .venv/installed-dev ## ruff, snakefmt and snakemake --lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -47,7 +55,7 @@ format: .venv/installed-dev ## write the code in the house's form
 
 lock: .venv/installed-dev ## new lock files from envs/*.in
 	$(BIN)/python -m pip install --quiet uv
-	cd envs && for kind in requirements requirements-dev; do \
+	cd envs && for kind in requirements requirements-dev requirements-peers; do \
 	  ../$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --no-annotate \
 	    --no-emit-index-url --python-version 3.11 $$kind.in -o $$kind.txt; done
 

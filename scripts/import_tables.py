@@ -1,19 +1,18 @@
-"""Check every input, then write the people, their items, the dictionary and the report of counts."""
+"""Write the people, their items, the dictionary and the report of counts."""
 
 import json
 
 from pseudocohort.cohort.dictionary import write_dictionary
-from pseudocohort.cohort.importing import check_genotypes, check_maps, check_score, import_tables
+from pseudocohort.cohort.importing import check_score, import_tables
+from pseudocohort.cohort.variants import genotype_people
 from pseudocohort.files import atomic, read_seed
 from pseudocohort.genetics.pgs_catalog import read_scoring_file
 from pseudocohort.job import logged
 
 p = snakemake.params
 with logged(snakemake.log[0]):
-    ids = check_genotypes(p.source, p.chromosomes, p.build)
-    check_maps(p.maps)
     people, phenotypes, dictionary, report = import_tables(
-        ids,
+        genotype_people(snakemake.input.genotypes),
         snakemake.input.get("samples"),
         p.sample_columns,
         snakemake.input.phenotypes,
@@ -23,7 +22,6 @@ with logged(snakemake.log[0]):
         unmatched=p.unmatched,
         holdout=p.holdout,
         seed=read_seed(snakemake.input.seed),
-        chromosomes=p.chromosomes,
     )
     for item, path in p.scoring_files.items():
         check_score(item, dictionary)

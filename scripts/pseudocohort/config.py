@@ -1,6 +1,8 @@
 """The configuration: checked against the schema, filled with defaults, with errors that name the nearest key."""
 
 import difflib
+import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import yaml
 
 from pseudocohort.errors import InputError
 
+_POWER_OF_TEN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
 WHOLE = ("Y", "MT")  # pass whole from one parent: no genetic map, no scores, no association
 SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
 
@@ -23,7 +26,7 @@ def resolve(config: dict[str, Any]) -> dict[str, Any]:
 
     Raises InputError for the first unknown key (naming the nearest valid one), missing key or bad value.
     """
-    schema = load_schema()
+    schema, config = load_schema(), _numbers(config)
     errors = sorted(jsonschema.Draft202012Validator(schema).iter_errors(config), key=lambda e: list(map(str, e.path)))
     if errors:
         raise _input_error(errors[0])
@@ -35,6 +38,7 @@ def resolve(config: dict[str, Any]) -> dict[str, Any]:
             expected="at least one of 1 to 22 and X: scores and association use these",
             remedy="add a chromosome",
         )
+    _check_migration(resolved["migration"])
     if resolved["weights"] == "pgs" and not resolved["scoring_files"]:
         raise InputError(
             "weights: pgs, but no scoring file is given",
@@ -43,6 +47,36 @@ def resolve(config: dict[str, Any]) -> dict[str, Any]:
             remedy="add the files, or set weights: draw",
         )
     return resolved
+
+
+def _numbers(value: Any, place: str = "") -> Any:
+    """The configuration with 2e-8, which YAML 1.1 takes for text, as a number; InputError for .nan and .inf."""
+    if isinstance(value, dict):
+        return {key: _numbers(part, f"{place}.{key}" if place else str(key)) for key, part in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(
+            f"{value} is no number to compute with",
+            where=f"config key {place}",
+            expected="a number; config/README.md says which",
+            remedy="correct the value",
+        )
+    if isinstance(value, str) and _POWER_OF_TEN.fullmatch(value):
+        return int(float(value)) if float(value).is_integer() else float(value)
+    return value
+
+
+def _check_migration(migration: float | dict) -> None:
+    """Raise InputError unless the shares of every child's stratum leave it something of its own."""
+    for stratum, sources in migration.items() if isinstance(migration, dict) else ():
+        if stratum in sources or sum(sources.values()) > 1:
+            raise InputError(
+                f"stratum {stratum} is among its own sources"
+                if stratum in sources
+                else f"the shares of stratum {stratum} sum to {sum(sources.values()):g}",
+                where=f"config key migration.{stratum}",
+                expected="shares of parents from other strata that sum to 1 at most; the rest are its own",
+                remedy="correct the row",
+            )
 
 
 def _with_defaults(config: dict, schema: dict) -> dict:
@@ -71,9 +105,18 @@ def _input_error(error: jsonschema.ValidationError) -> InputError:
     return InputError(
         f"bad configuration: {error.message}",
         where=f"config key {place}" if place else "the configuration's top level",
-        expected=error.schema.get("description", "see config/README.md"),
+        expected=error.schema.get("description") or _describe(error.absolute_path),
         remedy="config/README.md lists every key with its type and default",
     )
+
+
+def _describe(place) -> str:
+    """The description of the innermost key on the way to a value."""
+    schema, found = load_schema(), "see config/README.md"
+    for step in place:
+        schema = schema.get("properties", {}).get(step, {})
+        found = schema.get("description", found)
+    return found
 
 
 def check_files(config: dict) -> None:

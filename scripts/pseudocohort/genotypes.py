@@ -57,10 +57,6 @@ class Genotypes:
         self._reader.read_alleles_range(start, stop, block)
         return block.astype(np.int8)
 
-    def haplotypes_at(self, sites: np.ndarray, block: np.ndarray) -> None:
-        """Alleles of the sites of these row numbers, uint32 (n,), into an int32 C-ordered buffer (n, 2 people)."""
-        self._reader.read_alleles_list(sites, block)
-
     def dosages(self, start: int, stop: int) -> np.ndarray:
         """ALT counts of the sites [start, stop): int8 (sites, people); who has one copy is 0 or 2, missing is -9."""
         block = np.empty((stop - start, self.n_people), dtype=np.int8)

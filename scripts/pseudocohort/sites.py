@@ -8,7 +8,7 @@ from pseudocohort.errors import InputError
 from pseudocohort.files import atomic
 
 HEADER = b"#CHROM\tPOS\tID\tREF\tALT"
-CHUNK_BYTES = 2**22
+CHUNK_BYTES = 2**20
 LINES = 2**16  # written together
 NEWLINE, TAB, ZERO = 10, 9, 48
 

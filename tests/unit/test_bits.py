@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pseudocohort.genome import bits
+from pseudocohort.pgen import bits
 
 
 def words(seed, *shape):

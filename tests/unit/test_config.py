@@ -36,7 +36,11 @@ def test_defaults_are_filled_in_at_every_level(demo):
         ({"network": {"hiden": 3}}, "unknown configuration key `network.hiden`(.|\n)*did you mean `hidden`"),
         ({"build": "hg19"}, "'hg19' is not one of"),
         ({"chromosomes": [22]}, "22 is not of type 'string'(.|\n)*config key chromosomes.0"),
-        ({"chromosomes": ["chr22"]}, "does not match"),
+        ({"chromosomes": ["chr22"]}, "does not match(.|\n)*without prefix and in quotes"),
+        ({"chromosomes": 22}, "22 is not of type 'array'(.|\n)*in quotes"),
+        ({"migration": float("nan")}, "nan is no number(.|\n)*config key migration"),
+        ({"migration": {"north": {"north": 0.1}}}, "north is among its own sources"),
+        ({"migration": {"north": {"south": 0.7, "west": 0.5}}}, "north sum to 1.2(.|\n)*config key migration.north"),
         ({"chromosomes": ["Y", "MT"]}, "only Y and MT"),
         ({"migration": {"north": {"south": 2}}}, "is not valid under any of the given schemas"),
         ({"recombination": {"interferance": 4.3}}, "did you mean `interference`"),
@@ -47,6 +51,14 @@ def test_defaults_are_filled_in_at_every_level(demo):
 def test_errors_speak(demo, change, text):
     with pytest.raises(InputError, match=text):
         config.resolve(demo | change)
+
+
+def test_powers_of_ten_are_numbers(demo):
+    """YAML 1.1 takes 2e-8 and 1e3 for text, as a user who writes them does not."""
+    given = yaml.safe_load("{recombination: {gene_conversion: 2e-8}, population: 1e3}")
+    resolved = config.resolve(demo | given)
+    assert resolved["recombination"]["gene_conversion"] == 2e-8
+    assert resolved["population"] == 1000
 
 
 def test_a_missing_key_is_named(demo):

@@ -6,9 +6,10 @@ import pytest
 
 from evaluation_cohort import make_people, reproduce, write_chromosome, write_genomes
 from pseudocohort import counter
-from pseudocohort.evaluation.copies import genome_copies, hash_block, person_hash
+from pseudocohort.evaluation import genomes
+from pseudocohort.evaluation.copies import genome_copies, hash_block, person_hash, row_copies
 from pseudocohort.evaluation.genomes import _resampled, evaluate_genomes
-from pseudocohort.evaluation.sites import linkage_pairs, matching_blocks, squared_correlation
+from pseudocohort.evaluation.sites import linkage_pairs, matching_blocks, sample_chromosome, squared_correlation
 from pseudocohort.evaluation.structure import density_figure
 from pseudocohort.genome import drift
 from pseudocohort.genome.founders import pseudo_people
@@ -204,9 +205,65 @@ def test_hash_is_equal_for_equal_haplotypes_only():
 def test_a_founder_and_a_holdout_person_alike_raise_the_floor():
     hashes = np.arange(12, dtype=np.uint64)
     hashes[10:] = hashes[:2]
-    train = np.array([True] * 5 + [False])
-    line = genome_copies({"1": hashes}, {"1": hashes[:4]}, train)[0]
+    part = np.array(["train"] * 5 + ["B"])
+    line = genome_copies({"1": hashes}, {"1": hashes[:4]}, part)[0]
     assert (line["value"], line["floor"]) == (2, 1)
+
+
+def test_people_not_transmitted_are_in_no_group():
+    """Two of them are founders' doubles: that raises no floor, for only the holdout tells what strangers share."""
+    hashes = np.arange(16, dtype=np.uint64)
+    hashes[10:14] = hashes[:4]
+    part = np.array(["train"] * 5 + ["not transmitted"] * 2 + ["A"])
+    lines = genome_copies({"1": hashes}, {"1": hashes[:4]}, part)
+    assert [line["value"] for line in lines] == [2, 2, 1]
+    assert [line["floor"] for line in lines] == [0, 0, 0]
+    rng = np.random.default_rng(1)
+    real = np.concatenate([items := rng.integers(0, 99, (40, 6)).astype(float), items[:30], 100.0 + items[:25]])
+    part = np.repeat(["train", "not transmitted", "A", "B"], [40, 30, 13, 12])
+    equal, near = row_copies(real, items[:10] + 0.5, part, rng)
+    assert equal["floor"] == 0
+    assert near["value"] == 1
+
+
+@pytest.mark.parametrize("chrom", ["21", "X"])
+def test_founders_unrelated_leaves_the_holdout_as_it_is(cohort, chrom):
+    """Who is not transmitted is as if not in the file, were it not that a pseudo person may not be their copy."""
+    _, people, (real, made, maps, _) = cohort
+    family_first = ~people["family"].duplicated() & (people["part"] == "train")
+    first = family_first & (np.arange(len(people)) % 3 == 0)  # the first of a family, so that another stands for it
+    part = people["part"].mask(first, "not transmitted").to_numpy(dtype=str)
+    args = chrom, real[chrom], made[chrom], maps[chrom]
+    alone = np.ones(len(people), dtype=bool)
+    sample = sample_chromosome(*args, part, alone, 1, 10_000, 1000, 0.1)
+    with Genotypes(real[chrom]) as genotypes:
+        alleles, sex = genotypes.haplotypes(0, SITES), genotypes.people["sex"].to_numpy()
+    held = np.repeat(np.isin(part, ["A", "B"]), 2)
+    held[1::2] &= (chrom != "X") | (sex != 1)
+    np.testing.assert_allclose(sample.frequency["holdout"], alleles[:, held].mean(axis=1))
+    assert sample.people["holdout"] == sample.people["A"] + sample.people["B"] == np.isin(part, ["A", "B"]).sum()
+    assert sample.people["train"] == (part == "train").sum() < (people["part"] == "train").sum()
+    assert set(part[sample.structure_rows[0]]) == {"train", "A", "B"}
+
+
+def test_a_family_whose_first_is_not_transmitted_has_another_one(cohort, monkeypatch):
+    _, people, (real, made, maps, pedigree) = cohort
+    gone = ~people["family"].duplicated() & (people["part"] == "train")
+    changed_people = people.assign(part=people["part"].mask(gone, "not transmitted"))
+    seen = []
+
+    def spy(*args):
+        seen.append(args[5])
+        return sample_chromosome(*args)
+
+    monkeypatch.setattr(genomes, "sample_chromosome", spy)
+    expected = drift.expectation(pedigree, counter.generator(1, "gene dropping"))
+    one = ({"21": table["21"]} for table in (real, made, maps))
+    evaluate_genomes(*one, changed_people, pseudo_people(pedigree), expected, GENERATIONS, 1)
+    left = changed_people[~gone]
+    alone = set(left.index[~left["family"].duplicated()])
+    assert set(np.flatnonzero(seen[0])) == alone
+    assert any(changed_people["part"][i] == "train" for i in alone)
 
 
 def test_blocks_are_spread_over_a_long_chromosome():

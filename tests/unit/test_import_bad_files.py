@@ -62,6 +62,35 @@ def test_bad_genotypes_are_refused_and_nothing_is_written(tmp_path, rows, option
         assert [row[0] for row in content(tmp_path / "out" / "chr")] == [20_000_000]
 
 
+@pytest.mark.parametrize(("chrom", "who"), [("Y", "every male"), ("MT", "everybody")])
+def test_missing_calls_of_one_copy_are_not_for_phasing(tmp_path, chrom, who):
+    position = {"Y": 10_000_000, "MT": 100}[chrom]
+    rows = [(chrom, position + i, "A", "C", ["." if i == 1 else "0", *["0", "1"] * 20]) for i in range(3)]
+    (tmp_path / "in.vcf").write_text(vcf_text(rows, contigs=(chrom,)))
+    people = people_table(PEOPLE, [1] * len(PEOPLE))
+    with pytest.raises(InputError) as error:
+        import_chromosome(tmp_path / "in.vcf", chrom, people, tmp_path / "out", "GRCh38", {})
+    assert f"1 sites of chromosome {chrom} have missing genotypes" in str(error.value)
+    assert f"a call of {who} at every site" in str(error.value)
+    assert "phasing does not fill in" in str(error.value)
+    assert "phased" not in str(error.value)
+
+
+@pytest.mark.parametrize("suffix", [".vcf.gz", ".bcf"])
+def test_an_indexed_file_without_sites_says_so(tmp_path, suffix):
+    path = tmp_path / f"in{suffix}"
+    (tmp_path / "in.txt").write_text(vcf_text([], contigs=("Y",)))
+    run("bcftools", "view", "-O", "b" if suffix == ".bcf" else "z", "-o", path, tmp_path / "in.txt")
+    run("bcftools", "index", path)
+    people = people_table(PEOPLE, [1] * len(PEOPLE))
+    for call in (
+        lambda: check_source(path, "Y", "GRCh38"),
+        lambda: import_chromosome(path, "Y", people, tmp_path / "out", "GRCh38", {}),
+    ):
+        with pytest.raises(InputError, match=r"(?s)chromosome Y is not in the file.*: none, it holds no sites"):
+            call()
+
+
 def test_several_kinds_of_bad_genotypes_are_told_at_once(tmp_path):
     rows = [*spoilt("0/1"), ("22", 20_000_100, "A", "C", ["./."] * 41)]
     (tmp_path / "in.vcf").write_text(vcf_text(rows))

@@ -1,6 +1,7 @@
 """No couples of kin: brute force over sets of ancestors, kinship by recursion, who can be paired at all, errors."""
 
 import logging
+import re
 
 import numpy as np
 import pytest
@@ -138,13 +139,40 @@ def test_sibs_are_kept_apart_even_in_the_smallest_strata(mating, sibships):
 @pytest.mark.parametrize("mating", ["balanced", "random"])
 def test_kin_that_cannot_be_avoided_are_told(mating):
     text = (
-        r"50 of 50 couples of generation 1 remain sibs or nearer kin\n"
-        r".*avoid_kin\n.*\n.*larger population, join small strata .* avoid_kin: none"
+        r"50 of 50 couples of generation 1 remain sibs or nearer kin, 50 of them in stratum all of 2 founders\n"
+        r".*config key avoid_kin\n.*\n +remedy: +set avoid_kin: none$"
     )
     with pytest.raises(InputError, match=text):
         make_pedigree(brother_and_sister_pairs(1), 50, 1, mating, 4, None, "sibs")
-    with pytest.raises(InputError, match=r"40 of 40 couples of generation 3 remain cousins or nearer kin"):
+    text = (
+        r"40 of 40 couples of generation 3 remain cousins or nearer kin, 40 of them in stratum all of 4 founders\n"
+        r".*\n.*\n +remedy: +set avoid_kin: sibs, or set avoid_kin: none$"
+    )
+    with pytest.raises(InputError, match=text):
         make_pedigree(Founders.strangers([1, 2] * 2), 10, 4, mating, 4, 40, "cousins")
+
+
+@pytest.mark.parametrize("mating", ["balanced", "random"])
+def test_the_stratum_of_kin_that_cannot_be_avoided_is_named(mating):
+    """Two islands of a couple each beside a mainland: their people are sibs after a generation, however many."""
+    sex, stratum = [1, 2] * 102, [1, 1] + [0] * 200 + [2, 2]
+    founders = Founders.strangers(sex, stratum, ("main", "isle", "rock"))
+    text = (
+        r"(\d+) of \d+ couples of generation 2 remain sibs or nearer kin, (\d+) of them in stratum (isle|rock) of 2 "
+        r"founders, others in 1 more strata\n"
+        r".*\n.*\n +remedy: +join small strata in the sample sheet, or set avoid_kin: none$"
+    )
+    with pytest.raises(InputError, match=text) as error:
+        make_pedigree(founders, 200, 3, mating, 4, 1000, "sibs")
+    both, one = map(int, re.match(text, str(error.value)).groups()[:2])
+    assert both / 2 <= one < both
+
+
+def test_more_people_are_a_remedy_where_the_founders_are_many():
+    """30 founders come down to a couple in the generation whose children have children."""
+    text = r"in stratum all of 30 founders\n.*\n.*\n +remedy: +set a larger population, or set avoid_kin: none$"
+    with pytest.raises(InputError, match=text):
+        make_pedigree(Founders.strangers([1, 2] * 15), 30, 12, "balanced", 4, 4, "sibs")
 
 
 def test_parents_are_exchanged_exactly_where_chance_does_not_find_the_only_way(monkeypatch):

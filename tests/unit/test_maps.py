@@ -1,6 +1,7 @@
 """Genetic maps: formats, interpolation, errors, parts of X."""
 
 import gzip
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import yaml
 from pseudocohort import config
 from pseudocohort.cohort import builds
 from pseudocohort.cohort.coverage import cover
+from pseudocohort.cohort.importing import check_maps
 from pseudocohort.cohort.maps import GeneticMap, read_map, write_map
 from pseudocohort.errors import InputError
 
@@ -105,7 +107,7 @@ def test_written_maps_are_read_back_exactly(tmp_path, chrom, sexes):
     for name in ("pos", "cm", "male_cm", "female_cm"):
         assert np.array_equal(getattr(again, name), getattr(found, name)), name
     names = "pos\tcM" + "\tmale_cM" * ("m" in sexes) + "\tfemale_cM" * ("f" in sexes)
-    assert (tmp_path / "maps" / "chr.tsv").read_text().startswith(names + "\n")
+    assert (tmp_path / "maps" / "chr.tsv").read_text().split("\n")[1] == names
 
 
 def test_males_on_x_have_a_map_where_they_cross_over(tmp_path):
@@ -206,6 +208,53 @@ def test_bad_maps(tmp_path, lines, text):
     path.write_text("\n".join(lines))
     with pytest.raises(InputError, match=text):
         read_map(path, "22")
+
+
+@pytest.mark.parametrize(
+    ("chrom", "megabases", "cm", "rate"),
+    [
+        ("22", 50, 0.6, "0.012 cM/Mb"),  # Morgans
+        ("X", 150, 1.8, "0.012 cM/Mb"),
+        ("22", 1, 0.0499, "0.0499 cM/Mb"),
+        ("22", 1, 50.1, "50.1 cM/Mb"),
+        ("22", 50, 50e6, "1e+06 cM/Mb"),  # bp
+        ("22", 0.9, 5000, "5.56e+03 cM/Mb in the mean, 5000 cM in all"),
+        ("1", 240, 5000, "20.8 cM/Mb"),
+    ],
+)
+def test_maps_that_are_not_in_centimorgans(tmp_path, chrom, megabases, cm, rate):
+    path = write(tmp_path / "map", ["pos\tcM", "1000000\t0", f"{round(1e6 + megabases * 1e6)}\t{cm}"])
+    text = rf"(?s)chromosome {chrom} has {re.escape(rate)}.*{path}.*about 1 cM/Mb.*in cM, not in Morgans .* or bp"
+    with pytest.raises(InputError, match=text):
+        read_map(path, chrom)
+    with pytest.raises(InputError, match=text):
+        check_maps({chrom: [str(path)]})
+    found = GeneticMap(chrom, np.array([1_000_000, 1_000_000 + round(megabases * 1e6)]), np.array([0.0, cm]))
+    with pytest.raises(InputError, match=rf"(?s)chromosome {chrom} has {re.escape(rate)}"):
+        cover(found, 1_200_000, 1_700_000, 248_956_422)
+
+
+def test_the_longest_sex_counts_and_so_does_what_a_map_is_extended_by():
+    pos, cm = np.array([1_000_000, 201_000_000]), np.array([0.0, 4000.0])
+    with pytest.raises(InputError, match=r"20 cM/Mb in the mean, 6000 cM in all"):
+        cover(GeneticMap("1", pos, cm, cm * 0.5, cm * 1.5), 1_000_000, 200_000_000, 248_956_422)
+    with pytest.raises(InputError, match=r"in the mean, 9900\d* cM in all"):
+        cover(GeneticMap("1", np.array([1000, 2000]), np.array([0.0, 100.0])), 1000, 100_000, 248_956_422)
+
+
+@pytest.mark.parametrize(("chrom", "bp", "cm"), [("22", 1_000_000, 0.05), ("22", 1_000_000, 50), ("22", 999_999, 0.01),
+                                                 ("Y", 50_000_000, 0), ("MT", 16_000, 0)])  # fmt: skip
+def test_rates_that_may_be(tmp_path, chrom, bp, cm):
+    path = write(tmp_path / "map", ["pos\tcM", "1\t0", f"{1 + bp}\t{cm}"])
+    assert read_map(path, chrom).length_cm == cm
+
+
+def test_a_fitted_map_of_a_cold_region_is_read_back(tmp_path):
+    """The source has 1 cM/Mb, the part where the sites are none: that is no matter of units."""
+    source = GeneticMap("22", np.array([1, 10_000_000, 13_000_000, 50_000_000]), np.array([0.0, 10, 10, 50]))
+    covered, _ = cover(source, 10_500_000, 12_500_000, 50_818_468)
+    write_map(tmp_path / "map", covered)
+    assert read_map(tmp_path / "map", "22").length_cm == 0
 
 
 def test_missing_and_truncated_maps(tmp_path):

@@ -189,12 +189,10 @@ def test_impossible_people_are_refused():
     )
     refused("the cohort has 40 people", "at least 50", genotype_people=persons[:40], sheet=sheet_of(persons[:40]))
     refused("the cohort has 45 people", withdrawn=set(persons[:15]))
-    refused("the sex of 60 of 60 people is unknown and chromosome X is requested", x_requested=True)
     refused(
         "no holdout of 20% can be drawn by family: 1 families, the largest with 60 of 60 people",
         sheet=sheet_of(persons, family=["one"] * 60),
     )
-    make_people(persons, sheet_of(persons, sex=[1, 2] * 30), set(), 0.2, 1, x_requested=True)
 
 
 def test_a_stratum_needs_a_father_and_a_mother_outside_the_holdout():
@@ -202,12 +200,18 @@ def test_a_stratum_needs_a_father_and_a_mother_outside_the_holdout():
     for alone in ([1] * 8, [2], [0]):
         some = sex[: 60 - len(alone)] + alone
         sheet = sheet_of(persons, sex=some, stratum=stratum[: 60 - len(alone)] + ["island"] * len(alone))
-        refused("stratum island has", "join small strata", sheet=sheet, holdout=0.1)
+        refused("stratum island has", "join small strata", "leave the column stratum out", sheet=sheet, holdout=0.1)
     refused(
         "stratum monks has 27 males and 0 females outside the holdout, and 1 more strata lack",
         sheet=sheet_of(persons, sex=[1] * 30 + [2] * 30, stratum=["monks"] * 30 + ["nuns"] * 30),
         holdout=0.1,
     )
+    for sex, word in ((1, "female"), (2, "male")):
+        text = f"nobody of 54 people outside the holdout is {word}"
+        for strata in (stratum, ["north", "south"] * 30, None):
+            sheet = sheet_of(persons, sex=[sex] * 60, **({"stratum": strata} if strata else {}))
+            refused(text, "column sex", "if all are of one sex leave it out, with X and Y", sheet=sheet, holdout=0.1)
+    make_people(persons, sheet_of(persons, sex=[0] * 60), set(), 0.1, 1)  # as that remedy has it
     some = [1, 2] * 25 + [1] * 5 + [0] * 5  # those whose sex is unknown can be mothers
     make_people(persons, sheet_of(persons, sex=some, stratum=stratum[:50] + ["island"] * 10), set(), 0.1, 1)
 

@@ -91,6 +91,54 @@ def test_a_chromosome_alone_gives_the_same_bytes(tiny, from_tiny):
     assert genome_digests(run, chromosomes=["22"]) == genome_digests(tiny, chromosomes=["22"])
 
 
+def test_a_chromosome_added_later_leaves_the_others(tiny, tmp_path):
+    run = Run(tmp_path / "run", chromosomes=["22"])
+    target = "results/synthetic/genotypes/chr{}.pgen"
+    assert run.snakemake(target.format("22")).returncode == 0
+    run.config["chromosomes"] = ["22", "MT"]
+    run.write_config()
+    done = run.snakemake(target.format("22"), target.format("MT"))
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "Pseudo genotypes of chromosome MT" in done.stdout + done.stderr
+    for text in (IMPORTED, "Import people", "Pseudo genotypes of chromosome 22"):
+        assert text not in done.stdout + done.stderr
+    assert genome_digests(run, chromosomes=["22", "MT"]) == genome_digests(tiny, chromosomes=["22", "MT"])
+
+
+def test_exports_are_made_again_with_the_genomes(tiny, tmp_path):
+    run = Run(tmp_path / "run", chromosomes=["22"])
+    path, target = run / "results/synthetic/vcf/chr22.vcf.gz", "results/synthetic/vcf/chr22.vcf.gz"
+    done = run.snakemake(target)
+    assert done.returncode == 0, done.stderr[-3000:]
+    with Genotypes(run / "results/synthetic/genotypes/chr22") as file:
+        ours = ["".join(map(str, site)) for site in file.haplotypes(0, file.n_sites)]
+    query = ["bcftools", "query", "-f", "[%GT]\n", path]
+    calls = subprocess.run(query, check=True, capture_output=True, text=True).stdout.replace("|", "").split()
+    assert calls == ours
+    run.config["generations"] = 2
+    run.write_config()
+    planned = run.snakemake("-n")
+    assert f"Export of chromosome 22 to {target}" in planned.stdout + planned.stderr
+
+
+def test_the_truth_is_made_only_if_it_is_kept_and_then_deleted(tmp_path):
+    run = Run(tmp_path / "run", chromosomes=["22"])
+    refused = run.snakemake("results/mosaic/chr22.trees")
+    assert refused.returncode != 0
+    assert "set keep_mosaic: true" in refused.stdout + refused.stderr
+    run.config["keep_mosaic"] = True
+    run.write_config()
+    done = run.snakemake("results/mosaic/chr22.trees", "results/pedigree.npz")
+    assert done.returncode == 0, done.stderr[-3000:]
+    kept = [run / "results/pedigree.npz", *sorted((run / "results/mosaic").iterdir())]
+    assert [path.suffix for path in kept] == [".npz", ".parquet", ".npz", ".parquet", ".trees"]
+    assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
+    run.config["keep_mosaic"] = False
+    run.write_config()
+    assert run.snakemake("results/run_config.yaml").returncode == 0
+    assert not [path for path in kept if path.exists()]
+
+
 def test_one_target_reruns_and_comes_back_the_same(tiny):
     before = genome_digests(tiny)
     target = "results/synthetic/genotypes/chr22.pgen"
@@ -117,7 +165,8 @@ def test_more_people_keep_the_first(tmp_path):
             table = pd.DataFrame(file.haplotypes(0, file.n_sites)[:, :240], index=file.sites["id"])
             assert file.n_people == people
         alleles.append(table[table.any(axis=1)])
-    assert alleles[0].equals(alleles[1]) and len(alleles[0]) > 100
+    assert alleles[0].equals(alleles[1])
+    assert len(alleles[0]) > 100
 
 
 # Kills the process when it appends its third piece of pseudo genotypes.
@@ -138,7 +187,7 @@ sys.setprofile(kill)
 
 
 def test_killed_in_the_middle_of_a_chromosome(tiny, tmp_path, monkeypatch):
-    """kill -9, as a machine out of memory would: nothing half-written is taken for whole, the same command completes."""
+    """kill -9, as of a machine out of memory: nothing half-written is taken for whole, the same command completes."""
     run = Run(tmp_path / "run", block_sites=1)
     folder, target = run / "results/synthetic/genotypes", "results/synthetic/genotypes/chr22.pgen"
     (tmp_path / "sitecustomize.py").write_text(KILLER)
@@ -146,7 +195,8 @@ def test_killed_in_the_middle_of_a_chromosome(tiny, tmp_path, monkeypatch):
         patch.setenv("PYTHONPATH", str(tmp_path))
         killed = run.snakemake(target)
     assert killed.returncode != 0
-    assert (tmp_path / "killed").exists() and not list(folder.glob("chr22.*"))
+    assert (tmp_path / "killed").exists()
+    assert not list(folder.glob("chr22.*"))
     done = run.snakemake(target)
     assert done.returncode == 0, done.stderr[-3000:]
     assert genome_digests(run, chromosomes=["22"]) == genome_digests(tiny, chromosomes=["22"])

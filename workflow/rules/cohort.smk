@@ -35,12 +35,9 @@ rule draft_dictionary:
 
 rule import_tables:
     input:
-        unpack(
-            lambda wildcards: given("genotypes", "samples", "phenotypes", "withdrawn")
-        ),
-        maps=lambda wildcards: sorted(
-            {path for c in SCORED for path in configuration.map_files(config, c)}
-        ),
+        unpack(lambda wildcards: given("samples", "phenotypes", "withdrawn")),
+        # One file tells the people, so that a chromosome added later leaves them as they are.
+        genotypes=of_chromosome("genotypes", max(SCORED, key=place)),
         dictionary=dictionary_file,
         scores=list(config["scoring_files"].values()),
         seed="results/secret/seed",
@@ -58,20 +55,44 @@ rule import_tables:
         mem_mb=memory(1500, 50),
         runtime=minutes(10),
     params:
-        source=lambda wildcards: config["input"]["genotypes"],
-        maps=lambda wildcards: {c: configuration.map_files(config, c) for c in SCORED},
         sample_columns=config["input"]["sample_columns"],
         phenotype_id=config["input"]["phenotype_id"],
-        chromosomes=CHROMOSOMES,
         build=config["build"],
         unmatched=config["unmatched"],
         holdout=config["holdout"],
         scoring_files=config["scoring_files"],
         code=code("import_tables", "resources/chromosome_lengths.tsv"),
     message:
-        "Check all inputs; import people, items and dictionary; draw the holdout by family"
+        "Import people, items and dictionary; draw the holdout by family"
     script:
         "../../scripts/import_tables.py"
+
+
+rule check_inputs:
+    input:
+        unpack(lambda wildcards: given("genotypes")),
+        maps=lambda wildcards: sorted(
+            {path for c in SCORED for path in configuration.map_files(config, c)}
+        ),
+        people="results/real/people.parquet",
+        seed="results/secret/seed",
+    output:
+        "results/real/import/checked",
+    log:
+        "logs/check_inputs.log",
+    priority: 100  # first, but no input of the imports: a chromosome added must not make the others stale
+    localrule: True
+    params:
+        recipe=recipe(),
+        source=lambda wildcards: config["input"]["genotypes"],
+        maps=lambda wildcards: {c: configuration.map_files(config, c) for c in SCORED},
+        chromosomes=CHROMOSOMES,
+        build=config["build"],
+        code=code("check_inputs", "resources/chromosome_lengths.tsv"),
+    message:
+        "Check the genotypes and maps of all chromosomes, and whether the pedigree can be drawn"
+    script:
+        "../../scripts/check_inputs.py"
 
 
 rule import_chromosome:
@@ -93,6 +114,7 @@ rule import_chromosome:
         "logs/import_chromosome/chr{chrom}.log",
     benchmark:
         "logs/benchmarks/import_chromosome/chr{chrom}.tsv"
+    priority: 10  # before anything is computed
     threads: 1
     resources:
         mem_mb=memory(1500, 20),
@@ -118,6 +140,7 @@ rule import_chromosome:
 
 rule import_report:
     input:
+        checked="results/real/import/checked",
         tables="results/real/import/tables.json",
         chromosomes=expand("results/real/import/chr{chrom}.json", chrom=CHROMOSOMES),
     output:

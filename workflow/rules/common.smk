@@ -1,6 +1,7 @@
 """Everything that is not a rule: paths, resources, digests of code, the checked configuration."""
 
 import hashlib
+import shutil
 import sys
 from pathlib import Path
 
@@ -15,12 +16,6 @@ from pseudocohort.errors import InputError  # noqa: E402
 from pseudocohort.provenance import shareable  # noqa: E402
 
 SUFFIXES = ["pgen", "pvar", "psam"]
-CHROMOSOMES = (
-    [str(chrom) for chrom in config["chromosomes"]] if "chromosomes" in config else []
-)
-# Y and MT pass whole from one parent; they are reproduced, but neither scored nor tested.
-SCORED = [chrom for chrom in CHROMOSOMES if chrom not in configuration.WHOLE]
-GENOTYPES = "results/{cohort}/genotypes/chr{chrom}.{suffix}"
 
 
 def resolve_config(given):
@@ -31,6 +26,13 @@ def resolve_config(given):
     except InputError as error:
         raise WorkflowError(str(error)) from None
     return resolved
+
+
+config = resolve_config(config)
+CHROMOSOMES = config["chromosomes"]
+# Y and MT pass whole from one parent; they are reproduced, but neither scored nor tested.
+SCORED = [chrom for chrom in CHROMOSOMES if chrom not in configuration.WHOLE]
+GENOTYPES = "results/{cohort}/genotypes/chr{chrom}.{suffix}"
 
 
 def code(rule, *data):
@@ -74,6 +76,11 @@ def of_chromosome(key, chrom):
     return config["input"][key].replace("{chrom}", chrom)
 
 
+def place(chrom):
+    """Autosomes by number, X before them."""
+    return int(chrom.replace("X", "0"))
+
+
 def companions(chrom):
     """The .pvar and .psam of a given .pgen; nothing for other files."""
     path = Path(of_chromosome("genotypes", chrom))
@@ -91,6 +98,31 @@ def secrets():
     kinds = ["npz", "segments.parquet", "ancestry.parquet", "trees"]
     mosaics = expand("results/mosaic/chr{chrom}.{kind}", chrom=CHROMOSOMES, kind=kinds)
     return ["results/pedigree.npz", *mosaics]
+
+
+def exports():
+    """The VCF and BCF files that were asked for once: they must not outlive what they were made from."""
+    wanted = expand(
+        "results/synthetic/vcf/chr{chrom}.{form}",
+        chrom=CHROMOSOMES,
+        form=["vcf.gz", "bcf"],
+    )
+    return [path for path in wanted if Path(path).exists()]
+
+
+def kept(value):
+    """What a rule of the truth needs, which only a configuration that keeps it may have."""
+
+    def checked(wildcards):
+        if not config["keep_mosaic"]:
+            raise WorkflowError(
+                "the truth is secret and not kept\n  where:    config key keep_mosaic\n"
+                "  expected: true, for pedigree, founder segments, ancestry and tree sequence\n"
+                "  remedy:   set keep_mosaic: true"
+            )
+        return value()
+
+    return checked
 
 
 def genotypes(cohort, chromosomes=None):
@@ -124,12 +156,10 @@ def minutes(base, per_gigabyte=0.0):
     )
 
 
-def recipe(*, of_pedigree=False):
-    """The keys of the configuration that decide who descends from whom."""
+def recipe():
+    """The keys of the configuration that decide the pedigree."""
     keys = ["people", "generations", "founders", "mating", "population"]
-    keys += ["avoid_kin", "migration"]
-    keys += [] if of_pedigree else ["build", "recombination"]
-    return {key: config[key] for key in keys}
+    return {key: config[key] for key in [*keys, "avoid_kin", "migration"]}
 
 
 def unless_kept(path):
@@ -137,8 +167,11 @@ def unless_kept(path):
     return path if config["keep_mosaic"] else temp(path)
 
 
-def tell_results(config):
-    """Name the results at the end of a complete run."""
+def finish(config):
+    """Delete the truth that an earlier run kept, where it is not to be kept; name the results of a complete run."""
+    if not config["keep_mosaic"]:
+        Path("results/pedigree.npz").unlink(missing_ok=True)
+        shutil.rmtree("results/mosaic", ignore_errors=True)
     if Path("results/report.html").exists():
         print(
             "\nThe report:        results/report.html\n"

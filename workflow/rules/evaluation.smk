@@ -7,8 +7,8 @@ rule evaluate_genomes:
         genotypes("synthetic", SCORED),
         maps=expand("results/real/maps/chr{chrom}.tsv", chrom=SCORED),
         people="results/real/people.parquet",
-        pseudo_people=ancient("results/synthetic/people.parquet"),
-        expected=ancient("results/evaluation/drift.json"),
+        pseudo_people="results/synthetic/people.parquet",
+        expected="results/evaluation/drift.json",
         seed="results/secret/seed",
     output:
         metrics="results/evaluation/genomes.json",

@@ -39,12 +39,31 @@ use rule export_vcf as export_bcf with:
         "logs/benchmarks/export_bcf/chr{chrom}.tsv"
 
 
+rule kept_pedigree:
+    input:
+        people="results/real/people.parquet",
+        seed="results/secret/seed",
+    output:
+        "results/pedigree.npz",
+    log:
+        "logs/kept_pedigree.log",
+    localrule: True
+    params:
+        recipe=kept(recipe),
+        code=code("kept_pedigree"),
+    message:
+        "The pedigree, kept"
+    script:
+        "../../scripts/kept_pedigree.py"
+
+
 rule truth:
     input:
-        pedigree="results/pedigree.npz",
+        people="results/real/people.parquet",
+        pseudo="results/synthetic/people.parquet",
         mosaic="results/mosaic/chr{chrom}.npz",
         map="results/real/maps/chr{chrom}.tsv",
-        people=ancient("results/synthetic/people.parquet"),
+        seed="results/secret/seed",
     output:
         segments="results/mosaic/chr{chrom}.segments.parquet",
         ancestry="results/mosaic/chr{chrom}.ancestry.parquet",
@@ -55,11 +74,11 @@ rule truth:
         "logs/benchmarks/truth/chr{chrom}.tsv"
     threads: 1
     resources:
-        mem_mb=memory(800, 20),
+        mem_mb=memory(800, 50),
         runtime=minutes(10, 20),
     params:
+        recipe=kept(recipe),
         build=config["build"],
-        recipe=[recipe(), code("pedigree"), code("mosaic")],
         code=code("truth"),
     message:
         "Founder segments, ancestry and tree sequence of chromosome {wildcards.chrom}"

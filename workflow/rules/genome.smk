@@ -1,13 +1,13 @@
 # Mendelian reproduction: one pedigree for all chromosomes, then chromosome by chromosome.
+# The pedigree is drawn in a second and follows from people, seed and configuration alone, so every rule that needs it
+# draws it: a file between them would make all chromosomes stale when one is added.
 
 
 rule pedigree:
     input:
         people="results/real/people.parquet",
-        report="results/real/import_report.json",
         seed="results/secret/seed",
     output:
-        pedigree=unless_kept("results/pedigree.npz"),
         people="results/synthetic/people.parquet",
         drift="results/evaluation/drift.json",
     log:
@@ -16,22 +16,26 @@ rule pedigree:
         "logs/benchmarks/pedigree.tsv"
     threads: 1
     resources:
-        mem_mb=memory(800, 40),
+        mem_mb=memory(800, 10),
         runtime=minutes(10),
     params:
-        **recipe(of_pedigree=True),
+        recipe=recipe(),
+        # What follows is the mosaic's: Snakemake does not look at the parameters of rules that wait for an ancient file.
+        mosaic=[config["build"], config["recombination"], code("mosaic")],
         code=code("pedigree"),
     message:
-        "Pedigree: {params.generations} generations, {params.mating} mating"
+        "Pedigree: {config[generations]} generations, {config[mating]} mating"
     script:
         "../../scripts/pedigree.py"
 
 
 rule mosaic:
     input:
-        pedigree="results/pedigree.npz",
+        people="results/real/people.parquet",
         map="results/real/maps/chr{chrom}.tsv",
         seed="results/secret/seed",
+        # Nothing is computed before all chromosomes are imported; one added later does not make the others stale.
+        imported=ancient("results/real/import_report.json"),
     output:
         unless_kept("results/mosaic/chr{chrom}.npz"),
     log:
@@ -43,6 +47,7 @@ rule mosaic:
         mem_mb=memory(800, 20),
         runtime=minutes(10, 20),
     params:
+        recipe=recipe(),
         build=config["build"],
         recombination=config["recombination"],
         code=code("mosaic"),
@@ -62,8 +67,7 @@ rule transmission:
         ),
         map="results/real/maps/chr{chrom}.tsv",
         people="results/real/people.parquet",
-        # The pedigree is temporary: making it again for one chromosome must not make the others stale.
-        pseudo=ancient("results/synthetic/people.parquet"),
+        pseudo="results/synthetic/people.parquet",
         mosaic="results/mosaic/chr{chrom}.npz",
         seed="results/secret/seed",
     output:
@@ -82,8 +86,8 @@ rule transmission:
         mem_mb=memory(800, 20),
         runtime=minutes(15, 20),
     params:
-        # Pedigree and mosaic are temporary, so that what they depend on must be seen here.
-        recipe=[recipe(), code("pedigree"), code("mosaic")],
+        # The mosaic is temporary, so that what it depends on must be seen here too.
+        recipe=[recipe(), config["build"], config["recombination"], code("mosaic")],
         founders=config["founders"],
         code=code("transmission"),
     message:

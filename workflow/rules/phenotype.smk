@@ -31,7 +31,7 @@ rule phenotypes:
     input:
         model="results/model",
         scores="results/synthetic/scores.parquet",
-        pseudo=ancient("results/synthetic/people.parquet"),
+        pseudo="results/synthetic/people.parquet",
         real="results/real/phenotypes.parquet",
         people="results/real/people.parquet",
         dictionary="results/real/dictionary.tsv",

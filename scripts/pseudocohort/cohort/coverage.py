@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from pseudocohort.cohort.builds import chromosome_length, get_build
-from pseudocohort.cohort.maps import GeneticMap, read_map
+from pseudocohort.cohort.maps import GeneticMap, check_units, read_map
 from pseudocohort.errors import InputError
 
 # Largest part of the sites' span that a map may leave uncovered: 15 % is what the short arms of 21 and 22 need
@@ -20,6 +20,9 @@ UNCOVERED_BP = 100_000
 MALE_PAR_CM = (50.0, 2.0)
 # Rise of a male map outside the pseudo-autosomal regions that passes for points beside their bounds, cM.
 _TOLERANCE = 1.0
+# Least rise from PAR1's last bp to the next, and to PAR2's first, cM: by places on the map alone the mosaic tells where
+# men have one copy. It is 180 of the units in which places are counted on people's X, and 4 on a map of 5,000 cM.
+_BOUND_CM = 1e-5
 
 
 def flat_map(chrom: str, first_site: int, last_site: int, chrom_length: int) -> tuple[GeneticMap, dict]:
@@ -55,8 +58,8 @@ def cover(
     15 % of the span or 100 kb; the report says how much that was. A single site gets a span of 1 bp.
     Returns the map and its report: points, length_cm, extrapolated_bp, extrapolated_cm; with `par` also male_cm and
     female_cm, the lengths of these maps.
-    Raises InputError for a map without recombination, one that does not cover the sites, one that runs beyond the
-    chromosome (`chrom_length`, bp), or males that cross over on X outside `par`.
+    Raises InputError for a map without recombination, one that is not in cM (`check_units`), does not cover the sites
+    or runs beyond the chromosome (`chrom_length`, bp), or males that cross over on X outside `par`.
     """
     where = f"genetic map of chromosome {genetic_map.chrom}"
     if genetic_map.pos[-1] > chrom_length or genetic_map.pos[0] < 0:
@@ -73,6 +76,7 @@ def cover(
             expected="genetic positions in cM",
             remedy="give a map with its cM filled in",
         )
+    check_units(genetic_map, where)
     first_site, last_site = _span(first_site, last_site, chrom_length)
     uncovered = _uncovered(genetic_map, first_site, last_site, where)
     rate = genetic_map.mean_rate
@@ -83,6 +87,7 @@ def cover(
     inside = (genetic_map.pos > first_site) & (genetic_map.pos < last_site)
     pos = np.concatenate([[first_site], genetic_map.pos[inside], [last_site]]).astype(np.int64)
     covered = GeneticMap(genetic_map.chrom, pos, *_at(genetic_map, pos))
+    check_units(covered, where, rated=False)  # a short map of a hotspot, extended
     report = {
         "points": len(pos),
         "length_cm": covered.length_cm,
@@ -132,8 +137,11 @@ def both_sexes(genetic_map: GeneticMap, par: tuple[tuple[int, int], ...]) -> Gen
     sexes together (HapMap's, for one, are estimated from men and women), so that it gives the places of crossovers and
     the female map goes on at its mean rate. The map used is the average of both sexes' inside and the female one
     outside, where females alone cross over.
+    Between PAR1's last bp and the next, and the last before PAR2 and its first, the map used and the female one rise
+    by 1e-5 cM at least, so that places on the map tell the regions from the rest wherever the source stands still.
     """
-    pos = np.unique(np.concatenate([genetic_map.pos, np.ravel(par)])).astype(np.int64)
+    bounds = [par[0][1] + 1, par[1][0] - 1]
+    pos = np.unique(np.concatenate([genetic_map.pos, np.ravel(par), bounds])).astype(np.int64)
     used, male, female = _at(genetic_map, pos)
     first, last = (np.searchsorted(pos, [p[end] for p in par]) for end in (0, 1))
     if male is None or male[-1] == 0:
@@ -146,9 +154,11 @@ def both_sexes(genetic_map: GeneticMap, par: tuple[tuple[int, int], ...]) -> Gen
         rate = step[~inside].sum() / bp[~inside].sum()
         shares = _steps(pos, used, first, last, [rate * (b - a) for a, b in par])
         female = _sum(np.where(inside, np.diff(shares), step))
-    inside = _inside(len(pos), first, last)
-    average = _sum(np.where(inside, (np.diff(male) + np.diff(female)) / 2, np.diff(female)))
-    return GeneticMap(genetic_map.chrom, pos, average, male, female)
+    inside, rise = _inside(len(pos), first, last), np.diff(female)
+    beside = [last[0], first[1] - 1]  # the steps over the bounds
+    rise[beside] = np.maximum(rise[beside], _BOUND_CM)
+    average = _sum(np.where(inside, (np.diff(male) + rise) / 2, rise))
+    return GeneticMap(genetic_map.chrom, pos, average, male, _sum(rise))
 
 
 def _inside(points: int, first: np.ndarray, last: np.ndarray) -> np.ndarray:

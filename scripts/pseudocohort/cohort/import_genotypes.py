@@ -35,6 +35,11 @@ _PROBLEMS = {
     ),
     "haploid": ("have haploid genotypes where two alleles are expected", "check the calls"),
 }
+_MISSING_OF_ONE_COPY = (
+    "have missing genotypes",
+    "complete the calls before (phasing does not fill in where there is one copy), or set `missing: drop`, which "
+    "leaves these sites out",
+)
 _PROBLEMS_OF = {  # what stands instead in those of a chromosome
     "X": {
         "haploid_heterozygous": (
@@ -48,16 +53,18 @@ _PROBLEMS_OF = {  # what stands instead in those of a chromosome
         ),
     },
     "Y": {
+        "missing": _MISSING_OF_ONE_COPY,
         "haploid_heterozygous": (
             "have a heterozygous male",
             "check sex and the calls, or set `haploid_heterozygous: drop`",
-        )
+        ),
     },
     "MT": {
+        "missing": _MISSING_OF_ONE_COPY,
         "haploid_heterozygous": (
             "have a heterozygous call (heteroplasmy) on the mitochondrion",
             "call it with one copy, or set `haploid_heterozygous: drop`",
-        )
+        ),
     },
 }
 
@@ -317,7 +324,9 @@ def _raise_problems(tally: Tally, chrom: str, source: str | Path) -> None:
             for kind, (count, first) in told.items()
         ),
         where=str(source),
-        expected="phased genotypes of everybody at every site",
+        expected={"Y": "a call of every male at every site", "MT": "a call of everybody at every site"}.get(
+            chrom, "phased genotypes of everybody at every site"
+        ),
         remedy="; ".join(texts[kind][1] for kind in told),
     )
 

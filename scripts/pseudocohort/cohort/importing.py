@@ -1,4 +1,4 @@
-"""The import of tables as one step: every input is looked at before anything is computed."""
+"""The import of tables, and the look at every other input before anything is computed."""
 
 from pathlib import Path
 
@@ -8,7 +8,6 @@ from pseudocohort.cohort.dictionary import Dictionary, read_dictionary
 from pseudocohort.cohort.maps import read_map
 from pseudocohort.cohort.people import make_people, read_sample_sheet, read_withdrawals
 from pseudocohort.cohort.phenotypes import import_phenotypes
-from pseudocohort.cohort.sexes import check_sex
 from pseudocohort.cohort.tables import nearest
 from pseudocohort.cohort.variants import check_source, genotype_people
 from pseudocohort.errors import InputError
@@ -71,7 +70,6 @@ def import_tables(
     unmatched: str,
     holdout: float,
     seed: int,
-    chromosomes: list[str],
 ) -> tuple[pd.DataFrame, pd.DataFrame, Dictionary, dict]:
     """Read sample sheet, phenotype table, dictionary and withdrawals of the people `ids` of the genotypes.
 
@@ -80,9 +78,6 @@ def import_tables(
     gone = read_withdrawals(withdrawn) if withdrawn else set()
     sheet = read_sample_sheet(samples, sample_columns) if samples else None
     what = read_dictionary(dictionary)
-    x_requested = "X" in chromosomes
-    people, report = make_people(ids, sheet, gone, holdout, seed, x_requested=x_requested, unmatched=unmatched)
-    if "Y" in chromosomes:
-        check_sex(people["sex"], "Y")
+    people, report = make_people(ids, sheet, gone, holdout, seed, unmatched=unmatched)
     items, item_report = import_phenotypes(phenotypes, what, people, phenotype_id, unmatched, gone)
     return people, items, what, {"people": report, "items": item_report}

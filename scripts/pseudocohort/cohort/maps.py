@@ -24,6 +24,10 @@ _ROLES = {
     "female": ("female_cm",),
 }
 _PLINK = ["chrom", "id", "cm", "pos"]
+_FITTED = "## fitted to the sites of the cohort\n"  # first line of our own maps, which may be of a cold region alone
+_RATES = (0.05, 50.0)  # mean cM/Mb of a map: 1 to 2.1 in people, see resources/README.md
+_RATED_BP = 1_000_000  # shorter maps may be of a hotspot or of a cold region
+_LONGEST = 5000.0  # cM; in people 340 at most
 _FORMATS = (
     "columns `pos chr cM`, `Chromosome Position(bp) Rate(cM/Mb) Map(cM)` (HapMap), `position "
     "COMBINED_rate(cM/Mb) Genetic_Map(cM)` (SHAPEIT), `chr pos male_cM female_cM` (ped-sim), or four columns "
@@ -83,17 +87,51 @@ def read_map(paths: str | Path | Sequence[str | Path], chrom: str) -> GeneticMap
     paths: a file, or several that each hold a part of X.
     A file may hold several chromosomes, named with or without chr; a file without a chromosome column is taken to be
     of `chrom`. X may come in parts (X_par1, X, X_par2 as files or as names in a file), each with cM of its own: they
-    follow each other, without recombination in between. Points that repeat the one before are left out.
+    follow each other, without recombination in between (but for what `coverage.both_sexes` puts there). Points that
+    repeat the one before are left out.
     Raises InputError for: missing or empty file, unknown columns, a value that is no number, a map without the
     chromosome, fewer than two points, positions not increasing, cM decreasing (the last four with the line), parts
-    that overlap or of which only some tell the sexes apart.
+    that overlap or of which only some tell the sexes apart, and what is not in cM (`check_units`; maps that
+    `write_map` wrote were looked at before they were cut).
     """
     chrom = plain_name(chrom)
-    parts = []
-    for path in [paths] if isinstance(paths, (str, Path)) else paths:
+    parts, paths = [], [paths] if isinstance(paths, (str, Path)) else paths
+    for path in paths:
         table = _read_columns(Path(path))
         parts += [_read_part(rows, chrom, path) for rows in _parts(table, chrom, path)]
-    return _joined(sorted(parts, key=lambda part: part.pos[0]), str(path))
+    where = ", ".join(map(str, paths))
+    joined = _joined(sorted(parts, key=lambda part: part.pos[0]), where)
+    if not _is_fitted(paths[0]):
+        check_units(joined, where)
+    return joined
+
+
+def check_units(genetic_map: GeneticMap, where: str, rated: bool = True) -> None:
+    """Raise InputError for a map that cannot be in cM: Morgans would leave the founders' haplotypes nearly whole.
+
+    Of a map of 1 Mb or more that is the mean rate, below 0.05 or above 50 cM/Mb (if `rated`); of any map a length of
+    5,000 cM or more in one of the sexes. Not of Y and MT, which have no map.
+    """
+    if genetic_map.chrom in ("Y", "MT"):
+        return
+    rate = 1e6 * genetic_map.mean_rate
+    rated = rated and genetic_map.pos[-1] - genetic_map.pos[0] >= _RATED_BP
+    maps = (genetic_map.cm, genetic_map.male_cm, genetic_map.female_cm)
+    longest = max(float(cm[-1] - cm[0]) for cm in maps if cm is not None)
+    if (rated and not _RATES[0] <= rate <= _RATES[1]) or longest >= _LONGEST:
+        raise InputError(
+            f"the genetic map of chromosome {genetic_map.chrom} has {rate:.3g} cM/Mb in the mean, {longest:.6g} cM in "
+            "all: is it in cM?",
+            where=where,
+            expected=f"about 1 cM/Mb, as people have; {_RATES[0]:g} to {_RATES[1]:g}, and less than {_LONGEST:g} cM",
+            remedy="give genetic positions in cM, not in Morgans (100 cM) or bp, with the columns named after what "
+            "they hold: Map(cM) is not Rate(cM/Mb)",
+        )
+
+
+def _is_fitted(path: str | Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(len(_FITTED)) == _FITTED.encode()
 
 
 def _parts(table: pd.DataFrame, chrom: str, path: str | Path) -> list[pd.DataFrame]:
@@ -324,5 +362,5 @@ def write_map(path: str | Path, genetic_map: GeneticMap) -> None:
     columns |= {"male_cM": genetic_map.male_cm, "female_cM": genetic_map.female_cm}
     columns = {name: values.tolist() for name, values in columns.items() if values is not None}
     with atomic(path) as part, open(part, "w", encoding="utf-8") as file:
-        file.write("\t".join(columns) + "\n")
+        file.write(_FITTED + "\t".join(columns) + "\n")
         file.writelines("\t".join(map(repr, row)) + "\n" for row in zip(*columns.values(), strict=True))

@@ -116,14 +116,13 @@ def make_people(
     holdout: float,
     seed: int,
     minimum: int = 50,
-    x_requested: bool = False,
     unmatched: str = "error",
 ) -> tuple[pd.DataFrame, dict]:
     """The people table, in the order of the genotypes, and a report of counts.
 
     genotype_people: ids of the genotype file.  sheet: of `read_sample_sheet`, or None (sex unknown, all unrelated).
     withdrawn: ids to leave out.  holdout: share of people, drawn by family, that become the parts A and B.
-    minimum: fewest people.  x_requested: is chromosome X among the chromosomes (sex must then be known).
+    minimum: fewest people.
     unmatched: `error`, or `drop` for people who are only in the sheet or only in the genotypes.
 
     Returns PEOPLE_COLUMNS: family is never empty (people joined by a family label or through parents, who need
@@ -151,7 +150,7 @@ def make_people(
     for parent in ("father", "mother"):
         people[parent] = people[parent].where(people[parent].isin(people["person"]), "")
     people["family"] = _numbered(people)
-    _check_people(people, minimum, x_requested)
+    _check_people(people, minimum)
     people["part"] = holdout_parts(people, holdout, seed)
     _check_strata(people)
     train = (people["part"] == "train").to_numpy()
@@ -331,7 +330,7 @@ def _check_parents(sheet: pd.DataFrame) -> None:
     fail(np.bincount(circle)[circle] > 1, "themselves as an ancestor", "parents older than their children")
 
 
-def _check_people(people: pd.DataFrame, minimum: int, x_requested: bool) -> None:
+def _check_people(people: pd.DataFrame, minimum: int) -> None:
     if len(people) < minimum:
         raise InputError(
             f"the cohort has {len(people)} people",
@@ -339,24 +338,21 @@ def _check_people(people: pd.DataFrame, minimum: int, x_requested: bool) -> None
             expected=f"at least {minimum}",
             remedy="use a larger cohort: nobody can hide in so few",
         )
-    unknown = int((people["sex"] == 0).sum())
-    if x_requested and unknown:
-        raise InputError(
-            f"the sex of {unknown} of {len(people)} people is unknown and chromosome X is requested",
-            where="sample sheet, column sex",
-            expected="1 or 2 for everyone",
-            remedy="complete the sex, or leave X out of the chromosomes",
-        )
 
 
 def _check_strata(people: pd.DataFrame) -> None:
-    """InputError unless every stratum has a father and a mother left when the holdout is taken away.
-
-    A person whose sex is unknown can be either, as in the pedigree.
-    """
+    """InputError unless every stratum, but for the holdout, has a father and a mother, as of unknown sex all can be."""
     founders = people[people["part"] == "train"]
     counts = pd.crosstab(founders["stratum"], founders["sex"]).reindex(columns=[0, 1, 2], fill_value=0)
     lacking = counts[(counts[[1, 2]] == 0).sum(axis=1) > counts[0]]
+    total = counts.sum()
+    if (total[[1, 2]] == 0).sum() > total[0]:
+        raise InputError(
+            f"nobody of {total.sum()} people outside the holdout is {'female' if total[1] else 'male'}",
+            where="sample sheet, column sex",
+            expected="males and females, for every child has a father and a mother",
+            remedy="correct the column; if all are of one sex leave it out, with X and Y: roles are then drawn",
+        )
     if len(lacking):
         name, row = lacking.index[0], lacking.iloc[0]
         raise InputError(
@@ -364,7 +360,7 @@ def _check_strata(people: pd.DataFrame) -> None:
             + (f", and {len(lacking) - 1} more strata lack one or the other" if len(lacking) > 1 else ""),
             where="sample sheet, columns stratum and sex",
             expected="at least one of each in every stratum, for parents are taken within it",
-            remedy="join small strata in the sample sheet, or leave the column out",
+            remedy="join small strata in the sample sheet, or leave the column stratum out",
         )
 
 

@@ -95,7 +95,7 @@ def check_source(path: str | Path, chrom: str, build: str) -> None:
     header = read_header(path)
     counts = index_counts(path, header)
     present = list(header.contigs) if counts is None else [name for name, count in counts.items() if count]
-    if present and chrom not in map(plain_name, present):
+    if (present or counts is not None) and chrom not in map(plain_name, present):
         raise _no_chromosome(chrom, present, path)
     _check_lengths(header.contigs, chrom, build, path)
 
@@ -170,7 +170,7 @@ def _no_chromosome(chrom: str, present: list[str], path: str | Path) -> InputErr
     return InputError(
         f"chromosome {chrom} is not in the file",
         where=str(path),
-        expected=f"one of those in the file: {', '.join(present)}",
+        expected=f"one of those in the file: {', '.join(present) or 'none, it holds no sites'}",
         remedy="correct `chromosomes` or input.genotypes",
     )
 
@@ -236,7 +236,7 @@ def _records(reader: cyvcf2.VCF, path: Path, chrom: str, header: Header) -> Iter
         if plain_name(record.CHROM) == chrom:
             yield record
     if chrom not in map(plain_name, found):
-        raise _no_chromosome(chrom, list(found) or ["none, it holds no sites"], path)
+        raise _no_chromosome(chrom, list(found), path)
 
 
 def _indexed(reader: cyvcf2.VCF, path: Path, contig: str, announced: int) -> Iterator[cyvcf2.Variant]:
@@ -318,7 +318,7 @@ def _pgen_sites(path: str | Path, chrom: str) -> _PgenSites:
         kept.append(part.assign(row=part.index.to_numpy()))
         total += len(chunk)
     if chrom not in found.values():
-        raise _no_chromosome(chrom, list(found) or ["none, it holds no sites"], path)
+        raise _no_chromosome(chrom, list(found), path)
     table, extra = pd.concat(kept), np.concatenate(alleles)
     table["POS"] = pd.to_numeric(table["POS"], errors="coerce").fillna(-1).astype(np.int64)
     if table["#CHROM"].nunique() > 1:  # X in parts: each is sorted, together they need not be

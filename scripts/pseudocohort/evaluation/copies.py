@@ -8,6 +8,7 @@ import numpy as np
 
 from pseudocohort.evaluation.metrics import metric
 
+HOLDOUT = ("A", "B")  # parts; people whose part is neither of these nor train are of neither group
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -33,16 +34,17 @@ def person_hash(haplotypes: np.ndarray) -> np.ndarray:
     return (mixed + pair[:, 1]) * _PRIME
 
 
-def genome_copies(real: dict[str, np.ndarray], pseudo: dict[str, np.ndarray], train: np.ndarray) -> list[dict]:
+def genome_copies(real: dict[str, np.ndarray], pseudo: dict[str, np.ndarray], part: np.ndarray) -> list[dict]:
     """Metrics of exact copies of genomes, chromosomes and haplotypes.
 
-    real, pseudo: hashes (2 people,) by chromosome.  train: (people,) bool, True for the founders; the floor is
-    the same count among holdout people against founders.
+    real, pseudo: hashes (2 people,) by chromosome.  part: (people,) train for the founders, A or B for the holdout,
+    anything else for others; the floor is the same count among holdout people against founders.
     """
+    train, holdout = part == "train", np.isin(part, HOLDOUT)
     autosomes = [c for c in real if c != "X"]
     names = {"whole genome": _genome(real), **{c: person_hash(real[c]) for c in autosomes}}
     others = {"whole genome": _genome(pseudo), **{c: person_hash(pseudo[c]) for c in autosomes}}
-    held = np.isin(names["whole genome"][~train], names["whole genome"][train]).sum()
+    held = np.isin(names["whole genome"][holdout], names["whole genome"][train]).sum()
     lines = [
         _count(
             "people of the pseudo cohort whose whole genome equals a real person's",
@@ -53,7 +55,7 @@ def genome_copies(real: dict[str, np.ndarray], pseudo: dict[str, np.ndarray], tr
     ]
     if autosomes:
         copied = sum(np.isin(others[c], names[c]).sum() for c in autosomes)
-        held = sum(np.isin(names[c][~train], names[c][train]).sum() for c in autosomes)
+        held = sum(np.isin(names[c][holdout], names[c][train]).sum() for c in autosomes)
         lines.append(
             metric(
                 "copies",
@@ -64,10 +66,8 @@ def genome_copies(real: dict[str, np.ndarray], pseudo: dict[str, np.ndarray], tr
             )
         )
         whole = np.mean([np.isin(pseudo[c], real[c]).mean() for c in autosomes])
-        rows = np.repeat(train, 2)
-        floor = np.mean(
-            [np.isin(real[c][~rows], real[c][rows]).mean() if (~train).any() else np.nan for c in autosomes]
-        )
+        rows, held = np.repeat(train, 2), np.repeat(holdout, 2)
+        floor = np.mean([np.isin(real[c][held], real[c][rows]).mean() if held.any() else np.nan for c in autosomes])
         lines.append(
             metric(
                 "copies",
@@ -87,10 +87,10 @@ def row_copies(
     """Metrics of item rows that equal a real row on every item that both have.
 
     real: (n, k), pseudo: (m, k) item values as numbers (categories as codes), NaN missing.  part: (n,) train, A
-    or B.  At most `limit` rows a side are compared, drawn at random. Rows with fewer than half of the items in
-    common are not compared. The floor is the share of holdout rows that equal a train row.
+    or B; others are left out.  At most `limit` rows a side are compared, drawn at random. Rows with fewer than half of
+    the items in common are not compared. The floor is the share of holdout rows that equal a train row.
     """
-    train, held = (rng.permutation(np.flatnonzero(rows))[:limit] for rows in (part == "train", part != "train"))
+    train, held = (rng.permutation(np.flatnonzero(rows))[:limit] for rows in (part == "train", np.isin(part, HOLDOUT)))
     drawn = rng.permutation(len(pseudo))[:limit]
     codes = _codes(np.vstack([pseudo[drawn], real[train], real[held]]))
     p, t, h = np.split(codes, [len(drawn), len(drawn) + len(train)])

@@ -11,7 +11,7 @@ import pandas as pd
 
 from pseudocohort import counter
 from pseudocohort.cohort.maps import read_map
-from pseudocohort.evaluation.copies import genome_copies
+from pseudocohort.evaluation.copies import HOLDOUT, genome_copies
 from pseudocohort.evaluation.metrics import against_floor, compared, ks_distance, metric, real_halves
 from pseudocohort.evaluation.sites import PAIR_BINS, Sample, sample_chromosome
 from pseudocohort.evaluation.structure import principal_components
@@ -41,12 +41,14 @@ def evaluate_genomes(
     """All metrics of the genomes, and aggregates for the figures.
 
     real, pseudo: genotype prefix by chromosome.  maps: table (pos, cM) by chromosome.  people: real people in
-    the order of the .psam (person, sex, family, stratum, part).  pseudo_people: person, sex, stratum.  expected: what
-    the pedigree makes of allele frequencies; generations: how many it has.
+    the order of the .psam (person, sex, family, stratum, part: train for the founders, A and B for the holdout, and
+    anything else for those who are of neither group, as people not transmitted).  pseudo_people: person, sex,
+    stratum.  expected: what the pedigree makes of allele frequencies; generations: how many it has.
     sites: at most so many of a chromosome; persons: at most so many of each group for LD, spectrum and PCA.
     """
     part = people["part"].to_numpy(dtype=str)
-    alone = ~people["family"].duplicated().to_numpy()
+    grouped = np.isin(part, ("train", *HOLDOUT))
+    alone = grouped & ~people["family"].where(grouped).duplicated().to_numpy()
     lengths = [read_map(maps[chrom], chrom).length_cm for chrom in real if chrom != "X"]
     spacing = max(STRUCTURE_CM, sum(lengths) / STRUCTURE_SITES)
     samples = []
@@ -67,9 +69,7 @@ def evaluate_genomes(
         axes = principal_components(autosomes, people, pseudo_people, rng)
         lines += structure_metrics(axes, people, rng)
         arrays |= axes.figure
-    lines += genome_copies(
-        {s.chrom: s.hash_real for s in samples}, {s.chrom: s.hash_pseudo for s in samples}, part == "train"
-    )
+    lines += genome_copies({s.chrom: s.hash_real for s in samples}, {s.chrom: s.hash_pseudo for s in samples}, part)
     counts = {"sites": sum(len(s.cm) for s in samples), "chromosomes": len(samples), "people": persons}
     return lines, arrays | {f"sample/{k}": np.array(v) for k, v in counts.items()}
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from pseudocohort import counter
 from pseudocohort.cohort.maps import read_map
-from pseudocohort.evaluation.copies import hash_block
+from pseudocohort.evaluation.copies import HOLDOUT, hash_block
 from pseudocohort.genotypes import Genotypes
 
 BLOCK = 256
@@ -60,8 +60,9 @@ def sample_chromosome(
 ) -> Sample:
     """Read at most `sites` sites of a chromosome in both cohorts; see Sample.
 
-    part: (people,) train, A or B, in the order of the real .psam.  alone: (people,) True for one person a family:
-    relatives share long haplotypes, so linkage and spectrum look at unrelated real people.  persons: people a group
+    part: (people,) train, A or B, in the order of the real .psam; others, as founders who are not transmitted, are
+    in no group.  alone: (people,) True for one person a family in the groups: relatives share long haplotypes, so
+    linkage and spectrum look at unrelated real people.  persons: people a group
     for LD, spectrum and structure, at most.  spacing: least distance in cM of the sites for principal components.
     """
     genetic_map = read_map(map_path, chrom)
@@ -219,7 +220,7 @@ def _groups(chrom: str, part: np.ndarray, sex: np.ndarray, pseudo_sex: np.ndarra
 
     rng = counter.generator(seed, "matched people")  # the same people on every chromosome
     drawn = np.sort(rng.permutation(len(pseudo_sex))[: max(int((part == "B").sum()), 1)])
-    rows = {"train": part == "train", "holdout": part != "train", "A": part == "A", "B": part == "B"}
+    rows = {"train": part == "train", "holdout": np.isin(part, HOLDOUT), "A": part == "A", "B": part == "B"}
     groups = {k: columns(np.flatnonzero(r), sex) for k, r in rows.items()}
     return groups | {"pseudo": columns(np.arange(len(pseudo_sex)), pseudo_sex), "matched": columns(drawn, pseudo_sex)}
 
@@ -233,5 +234,5 @@ def _equal_columns(columns: dict[str, np.ndarray], persons: int, rng: np.random.
 def _structure_rows(part: np.ndarray, n_pseudo: int, persons: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Real and pseudo people for principal components, the same on every chromosome: holdout first, then train."""
     rng = counter.generator(seed, "people for principal components")
-    held, train = (rng.permutation(np.flatnonzero(m))[:persons] for m in (part != "train", part == "train"))
+    held, train = (rng.permutation(np.flatnonzero(m))[:persons] for m in (np.isin(part, HOLDOUT), part == "train"))
     return np.sort(np.concatenate([held, train])), np.sort(rng.permutation(n_pseudo)[:persons])

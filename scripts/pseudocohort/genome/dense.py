@@ -8,11 +8,16 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from pseudocohort.genome import bits
-from pseudocohort.genome.records import Reader, Records, encode_words, words_of
-from pseudocohort.genome.tiles import TILE, Course, Courses, SiteMosaic, copy_tiles
+from pseudocohort.genome.tiles import TILE, Course, Courses, SiteMosaic, copy_tiles, tiles_in
+from pseudocohort.pgen import bits
+from pseudocohort.pgen.bits import words_of
+from pseudocohort.pgen.reader import Reader
+from pseudocohort.pgen.writer import Records, encode_words
 
-BLOCK_WORDS = 2**18  # of the founders or of the pseudo cohort in a block: as fit into a cache
+BLOCK_WORDS = {
+    "numpy": 2**18,
+    "jax": 2**22,
+}  # of founders or pseudo people: as fit into a cache, or pay a kernel's call
 
 
 class DensePath:
@@ -27,8 +32,8 @@ class DensePath:
         self.reader, self.people, self.absent, self.xp = reader, people, absent, xp
         self.founder_places = TILE * words_of(reader.people)
         self.courses = Courses(mosaic, sites, self.founder_places)
-        fitting = BLOCK_WORDS // max(self.founder_places, len(mosaic.first))
-        self.tiles = max(1, block // TILE if block else fitting)
+        fitting = BLOCK_WORDS["numpy" if xp is np else "jax"]
+        self.tiles = tiles_in(block, fitting, max(self.founder_places, len(mosaic.first)))
         self.valid = valid_words(people, absent)
 
     @property

@@ -20,8 +20,8 @@ import pseudocohort
 from pseudocohort.cohort.builds import chromosome_length
 from pseudocohort.errors import InputError
 from pseudocohort.files import atomic
-from pseudocohort.genome.records import Reader
 from pseudocohort.genotypes import read_psam
+from pseudocohort.pgen.reader import Reader
 from pseudocohort.sites import SiteLines
 
 log = logging.getLogger("pseudocohort")
@@ -121,7 +121,7 @@ def layout(number: np.ndarray, text: bool) -> Layout:
 
 
 def genotypes(words: np.ndarray, form: Layout, people: int) -> np.ndarray:
-    """Genotypes of some sites as they are written: uint8 (sites, bytes). words: of `records.Reader`, uint32."""
+    """Genotypes of some sites as they are written: uint8 (sites, bytes). words: of `pgen.reader.Reader`, uint32."""
     block = form.table[words.view(np.uint8)].view(np.uint8)[:, : people * form.width]
     if form.keep is not None:
         block &= form.keep

@@ -5,7 +5,7 @@ import pandas as pd
 
 from pseudocohort.cohort.kinship import LINEAGE
 from pseudocohort.errors import InputError
-from pseudocohort.genome.pedigree import Founders, Pedigree, make_ids
+from pseudocohort.genome.pedigree import Founders, Pedigree, make_ids, make_pedigree
 
 WHICH = ("all", "unrelated")
 
@@ -36,6 +36,17 @@ def founders_of(people: pd.DataFrame, which: str = "all") -> Founders:
         mother,
         np.column_stack(grandparents),
     )
+
+
+def pedigree_of(people: pd.DataFrame, recipe: dict, seed: int) -> Pedigree:
+    """The one pedigree of a people table: the same wherever it is drawn.
+
+    recipe: the keys founders, people (None for as many as there are founders), generations, mating, population,
+    avoid_kin and migration of the configuration.
+    """
+    rest = dict(recipe)
+    founders = founders_of(people, rest.pop("founders"))
+    return make_pedigree(founders, rest.pop("people") or len(founders.rows), seed=seed, **rest)
 
 
 def pseudo_people(pedigree: Pedigree) -> pd.DataFrame:

@@ -112,7 +112,7 @@ def array_module(device: str):
     if device not in ("auto", "cpu", "gpu"):
         raise InputError(
             f"device {device!r} is not known",
-            where="device",
+            where="config key device",
             expected="auto, cpu or gpu",
             remedy="set the key device to one of these",
         )
@@ -125,9 +125,10 @@ def array_module(device: str):
     if device == "gpu":
         raise InputError(
             "no GPU is visible to JAX",
-            where="device",
+            where="config key device",
             expected="a GPU and JAX's CUDA plugin",
-            remedy="use device: cpu, or install the CUDA requirements",
+            remedy="use device: cpu, or install JAX's CUDA plugin of the version of jax: pip install 'jax[cuda13]', or "
+            "'jax[cuda12]' for an older driver",
         )
     return np
 
@@ -144,7 +145,7 @@ def _of_known_sexes(recombination: Recombination, pedigree: "Pedigree") -> Recom
     if name in ("X", "Y") and any((sex == 0).any() for sex in pedigree.sex):
         raise InputError(
             f"the {name} chromosome needs the sex of every founder",
-            where="sex",
+            where="sample sheet, column sex",
             expected="1 or 2 for everybody",
             remedy=f"complete the sample sheet or leave out {name}",
         )

@@ -218,7 +218,7 @@ def _share(value, place: str, strata: tuple[str, ...]) -> float:
 def _bad_migration(what: str, strata: tuple[str, ...]) -> InputError:
     return InputError(
         f"migration {what}",
-        where="migration",
+        where="config key migration",
         expected="a share from 0 to 1, or {child's stratum: {other stratum: share}} whose rows sum to 1 at most; "
         "the strata are " + ", ".join(strata),
         remedy="correct the key migration",

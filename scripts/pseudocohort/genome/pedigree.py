@@ -19,6 +19,7 @@ from pseudocohort.genome import kin, parents
 
 log = logging.getLogger("pseudocohort")
 
+SMALL = 20  # founders of a stratum: in so few nearly all are soon kin, however many children they have
 GROWTH = {"balanced": 4, "random": 1}  # the population over founders or people, whichever are more
 LONGEST_TURN = 8  # children over the generation before them, until all mothers of a stratum have had one
 
@@ -76,12 +77,14 @@ class Pedigree(NamedTuple):
 
 class _Rules(NamedTuple):
     """How parents are drawn.  shares: (strata, strata), row the child's stratum, column the parent's; degree: of
-    kin that are no couple, 0 for all may be."""
+    kin that are no couple, 0 for all may be; strata: their names; founders: (strata,), how many each has."""
 
     mating: str
     seed: int
     shares: np.ndarray
     degree: int
+    strata: tuple[str, ...]
+    founders: np.ndarray
 
 
 def make_pedigree(
@@ -117,7 +120,7 @@ def make_pedigree(
     role = _roles(sex, stratum, seed)
     cells = _founder_cells(role, stratum, founders.strata)
     shares = parents.source_shares(migration, cells.sum(axis=1), founders.strata)
-    rules = _Rules(mating, seed, shares, kin.DEGREES[avoid_kin])
+    rules = _Rules(mating, seed, shares, kin.DEGREES[avoid_kin], tuple(founders.strata), cells.sum(axis=1))
     sizes, avoided = generation_sizes(len(sex), people, generations, mating, population), 0
     lineage, code = _founder_lineage(founders, rules.degree, sizes)
     fathers, mothers, sexes, stratums = [], [], [sex], [stratum]
@@ -183,13 +186,14 @@ def _check(people: int, generations: int, mating: str, population: int | None, a
         if value not in known:
             raise InputError(
                 f"{name} {value!r} is not known",
-                where=name,
+                where=f"config key {name}",
                 expected=" or ".join(known),
                 remedy=f"set the key {name} to one of these",
             )
     for name, value, least in (("people", people, 1), ("generations", generations, 1), ("population", population, 4)):
         if value is not None and value < least:
-            raise InputError(f"{name} is {value}", where=name, expected=f"at least {least}", remedy="raise it")
+            where = f"config key {name}"
+            raise InputError(f"{name} is {value}", where=where, expected=f"at least {least}", remedy="raise it")
 
 
 def _roles(sex: np.ndarray, stratum: np.ndarray, seed: int) -> np.ndarray:
@@ -212,7 +216,7 @@ def _founder_cells(roles: np.ndarray, stratum: np.ndarray, strata: tuple[str, ..
         if min(males, females) < 1:
             raise InputError(
                 f"stratum {name} has {males} male and {females} female founders",
-                where="stratum",
+                where="sample sheet, columns stratum and sex",
                 expected="at least one of each in every stratum, for parents are taken within it",
                 remedy="join small strata in the sample sheet, or set founders: all",
             )
@@ -293,15 +297,29 @@ def _couples(
         groups = source if turns is None else (None, turns)
         father, mother, before, left = kin.exchange(lineage, father, mother, groups, place)
     if left:
-        raise _unavoidable(left, len(father), generation, rules.degree)
+        remaining = kin.are_kin(lineage, father, mother)
+        if turns is not None:
+            remaining &= turns >= 0  # the others are not kept
+        raise _unavoidable(child_stratum[remaining], len(father), generation, rules)
     return father, mother, before
 
 
-def _unavoidable(left: int, children: int, generation: int, degree: int) -> InputError:
-    word = {1: "sibs", 2: "cousins"}[degree]
+def _unavoidable(stratum: np.ndarray, children: int, generation: int, rules: _Rules) -> InputError:
+    """The error of couples who remain kin; stratum: their children's, int16 (couples,)."""
+    word = {1: "sibs", 2: "cousins"}[rules.degree]
+    codes, number = np.unique(stratum, return_counts=True)
+    worst = codes[np.argmax(number)]
+    name, founders = rules.strata[worst], rules.founders[worst]
+    more = f", others in {len(codes) - 1} more strata" if len(codes) > 1 else ""
+    # More people are no remedy where all descend from few, nor where the founders themselves are kin.
+    larger = bool(generation > 1 and founders >= SMALL)
+    several = len(rules.strata) > 1
+    remedies = ["set a larger population"] * larger + ["join small strata in the sample sheet"] * several
+    remedies += ["set avoid_kin: sibs"] * (rules.degree > 1) + ["set avoid_kin: none"]
     return InputError(
-        f"{left} of {children} couples of generation {generation} remain {word} or nearer kin",
-        where="avoid_kin",
+        f"{len(stratum)} of {children} couples of generation {generation} remain {word} or nearer kin, {number.max()} "
+        f"of them in stratum {name} of {founders} founders{more}",
+        where="config key avoid_kin",
         expected="couples enough who are not, in every stratum",
-        remedy="set a larger population, join small strata in the sample sheet, or set avoid_kin: none",
+        remedy=", or ".join(remedies),
     )

@@ -24,7 +24,7 @@ log = logging.getLogger("pseudocohort")
 NONE = 2**32 - 1  # no crossover; above every crossover's position
 LAST = 2**32 - 2  # the greatest position of a crossover
 PARTS, BP_PARTS = 18, 20  # log2 of the parts of tables, and of the one from base pairs
-GREATEST_MEAN = 100  # of Poisson numbers: above it a map is not in Morgans
+GREATEST_MEAN = 100  # of Poisson numbers: above it a map is not in Morgans, as `maps.check_units` has told before
 RARE = 2**-40  # probability that a gamete has more chiasmata than there is room for
 
 

@@ -8,11 +8,14 @@ from itertools import islice
 
 import numpy as np
 
-from pseudocohort.genome.records import COMMON_ALT, Carriers, Reader, Records, encode, words_of
-from pseudocohort.genome.tiles import TILE, Course, Courses, SiteMosaic, copy_tiles, places_of
+from pseudocohort.genome.tiles import TILE, Course, Courses, SiteMosaic, copy_tiles, places_of, tiles_in
+from pseudocohort.pgen.bits import words_of
+from pseudocohort.pgen.header import COMMON_ALT
+from pseudocohort.pgen.reader import Reader
+from pseudocohort.pgen.writer import Carriers, Records, encode
 
-BLOCK_WORDS = 2**16  # of the founders and of the pseudo cohort, held together: as fit into a cache
-BLOCK_BYTES = 2**17  # of list records read together, at most: about as many carriers
+BLOCK_WORDS = 2**16  # of founders or pseudo people held together: as fit into a cache
+BLOCK_BYTES = 2**18  # of list records read together, at most: about as many carriers
 BLOCK_TILES = 2**8
 
 
@@ -30,9 +33,9 @@ class SparsePath:
         self.courses = Courses(mosaic, sites, self.founder_places)
         self.haplotype_at = np.arange(self.places).reshape(-1, TILE).T.ravel()
         self.nobody = np.flatnonzero(self.haplotype_at >= self.haplotypes)
-        self.step = max(1, BLOCK_WORDS // max(self.founder_places, self.places))
+        larger = max(self.founder_places, self.places)
+        self.step, self.most = tiles_in(None, BLOCK_WORDS, larger), tiles_in(block, BLOCK_TILES * larger, larger)
         self.table = np.empty((self.step, self.founder_places), dtype=np.uint32)
-        self.most = max(1, block // TILE) if block else BLOCK_TILES
         size = np.diff(reader.index.start)[self.courses.sites]
         self.listed_bytes = np.append(0, np.cumsum(size))[::TILE]
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pseudocohort.genome.mosaic import Mosaic
-from pseudocohort.genome.records import words_of
+from pseudocohort.pgen.bits import words_of
 
 TILE = 32
 CHUNK = 2**16  # segments of the mosaic looked at together: as fit into a cache
@@ -52,10 +52,15 @@ def places_of(haplotype: np.ndarray, columns: int) -> np.ndarray:
     return (haplotype % TILE) * columns + haplotype // TILE
 
 
+def tiles_in(block_sites: int | None, words: int, places: int) -> int:
+    """Tiles of a block: of so many sites where that is told, else of so many words; flat places fit into 31 bits."""
+    return max(1, min(block_sites // TILE if block_sites else words // places, (2**31 - 1) // places))
+
+
 def in_sites(mosaic: Mosaic, x: np.ndarray, founder_place: np.ndarray) -> SiteMosaic:
     """The mosaic at the sites with genetic positions x (uint32, ascending); segments without a site are dropped.
 
-    founder_place: int (founder haplotypes,). A founder of -1 (no chromosome) becomes place 0.
+    founder_place: int (founder haplotypes,). Of -1 (no chromosome) it is any place.
     """
     haplotypes, total = len(mosaic.offset) - 1, int(mosaic.offset[-1])
     columns = words_of(haplotypes // 2)
@@ -135,11 +140,11 @@ class Courses:
 
     def starts(self, course: Course) -> Iterator[np.ndarray]:
         """Founder places copied at the start of every tile: int64 (places,), until the next one is asked for."""
-        places = len(self.current)
-        for tile, (low, high) in enumerate(pairwise(course.bounds)):
+        tile = np.repeat(np.arange(len(course.bounds) - 1), np.diff(course.bounds))
+        where, new = course.where - tile * len(self.current), course.new - tile * self.founder_places
+        for low, high in pairwise(course.bounds):
             yield self.current
-            # of several changes of a haplotype the last one assigned stays
-            self.current[course.where[low:high] - tile * places] = course.new[low:high] - tile * self.founder_places
+            self.current[where[low:high]] = new[low:high]  # of several of a haplotype the last one assigned stays
 
 
 def copy_tiles(table, starts, course: Course, xp=np):

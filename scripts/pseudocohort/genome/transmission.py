@@ -16,14 +16,17 @@ from pseudocohort.files import atomic
 from pseudocohort.genome.dense import DensePath
 from pseudocohort.genome.mosaic import Mosaic, array_module
 from pseudocohort.genome.recombination import site_fractions
-from pseudocohort.genome.records import Index, Reader, Records, RecordWriter, interleave, words_of
 from pseudocohort.genome.sparse import SparsePath
 from pseudocohort.genome.tiles import in_sites, places_of
+from pseudocohort.pgen.bits import words_of
+from pseudocohort.pgen.header import Index
+from pseudocohort.pgen.reader import Reader
+from pseudocohort.pgen.writer import Records, RecordWriter, interleave
 from pseudocohort.sites import SiteLines, count_people, write_psam
 
 log = logging.getLogger("pseudocohort")
 LISTS = (4, 6, 20, 22)  # record types: people who differ from the common homozygote, unphased and phased
-RARE = 1 / 48  # share of people in a list up to which the sparse path is cheaper (benchmarks/genome.py)
+RARE = 1 / 32  # share of people in a list up to which the sparse path is cheaper (benchmarks/genome.py)
 BYTES_PER_ENTRY = 1.6  # of a list of that share
 
 
@@ -49,14 +52,17 @@ def transmit(
     sites held at once (default: as fit into a cache); device: of the dense path, "cpu" (numpy), "gpu" (JAX) or "auto"
     (JAX where there is a GPU). The bytes written are the same for every value. Sites fixed for ALT stay; positions,
     ids and alleles are unchanged.
-    Raises InputError when the sites are not sorted, or a call of a founder that is copied is missing or not phased.
+    Memory: the blocks, 60 bytes a site, 8 bytes a segment and the mosaic.
+    Raises InputError when the sites are not sorted, a call of a founder that is copied is missing or not phased, or no
+    pseudo person carries any ALT; then nothing is written.
     """
     founder_rows, xp = np.asarray(founder_rows), array_module(device)
     if len(mosaic.offset) != 2 * len(person) + 1 or len(person) != len(sex):
         raise ValueError(f"mosaic of {len(mosaic.offset) - 1} haplotypes, {len(person)} ids, {len(sex)} sexes")
     if (np.diff(founder_rows) <= 0).any() or mosaic.founder.max(initial=-1) >= 2 * len(founder_rows):
         raise ValueError("founder_rows must ascend and cover every founder of the mosaic")
-    (lines, reader), absent = _open(real_prefix, founder_rows, mosaic), absent_people(mosaic)
+    absent = absent_people(mosaic)
+    lines, reader = _open(real_prefix, founder_rows, mosaic)
     with reader, atomic(f"{out_prefix}.pgen") as part:  # the three files appear whole or not at all
         haplotypes = (2 * founder_rows[:, None] + [0, 1]).ravel()
         places = places_of(haplotypes, words_of(reader.people))
@@ -100,12 +106,10 @@ def absent_people(mosaic: Mosaic) -> np.ndarray | None:
     there = mosaic.founder >= 0
     if there.all():
         return None
-    there = np.stack(
-        [np.logical_and.reduceat(there, mosaic.offset[:-1]), np.logical_or.reduceat(there, mosaic.offset[:-1])]
-    )
-    if (there != there[0, ::2].repeat(2)).any():
+    first = there[mosaic.offset[:-1]]
+    if (there != np.repeat(first, np.diff(mosaic.offset))).any() or (first[0::2] != first[1::2]).any():
         raise ValueError("only people as a whole can lack a chromosome")
-    return ~there[0, ::2]
+    return ~first[0::2]
 
 
 def is_rare(index: Index, people: int) -> np.ndarray:
@@ -129,10 +133,17 @@ def _stream(dense: DensePath, sparse: SparsePath, writer: RecordWriter, name: st
         if ready:
             writer.append(interleave([records for _, records in ready], [sites for sites, _ in ready]))
         percent = 100 * done // n_sites
-        if percent >= told + 10:
+        if percent // 10 > told // 10:
             told, left = percent, (time.monotonic() - began) * (n_sites - done) / done
             form = "%s: %d of %d sites transmitted (%d %%), about %.0f s left"
             log.info(form, name, done, n_sites, percent, left)
+    if not carried.any():
+        raise InputError(
+            f"no pseudo person carries an ALT of any of the {n_sites} sites",
+            where=name,
+            expected="at least one site to write",
+            remedy="take the chromosome out of `chromosomes`, or ask for more `people`",
+        )
     writer.close()
     return carried
 

@@ -12,18 +12,10 @@ import pgenlib
 import pytest
 
 from pseudocohort.errors import InputError
-from pseudocohort.genome.bits import pack, unpack
-from pseudocohort.genome.records import (
-    VBLOCK,
-    Carriers,
-    Reader,
-    Records,
-    RecordWriter,
-    encode,
-    encode_words,
-    interleave,
-    read_index,
-)
+from pseudocohort.pgen.bits import pack, unpack
+from pseudocohort.pgen.header import VBLOCK, read_index
+from pseudocohort.pgen.reader import Reader
+from pseudocohort.pgen.writer import Carriers, Records, RecordWriter, encode, encode_words, interleave
 
 PEOPLE = [1, 2, 15, 16, 17, 32, 33, 63, 64, 65, 127, 128, 255, 256, 1000, 2500, 5000]
 LISTED = [4, 6]
@@ -241,7 +233,7 @@ def test_a_list_in_a_file_of_many_people(tmp_path):
 
 
 def test_the_same_bytes_by_jax_and_in_pieces(monkeypatch):
-    from pseudocohort.genome import bits
+    from pseudocohort.pgen import bits
 
     for people in (100, 1000):
         alleles, absent = spectrum(people, 150, seed=8), np.arange(people) % 3 == 1

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from pseudocohort.errors import InputError
-from pseudocohort.genome import bits, lists
-from pseudocohort.genome.bits import EVEN, LOW, people_words, unpack, words_of
-from pseudocohort.genome.lists import Lists, offsets
-from pseudocohort.genome.pgen import (
+from pseudocohort.pgen import bits, lists
+from pseudocohort.pgen.bits import EVEN, LOW, people_words, unpack, words_of
+from pseudocohort.pgen.header import (
     COMMON_ALT,
     COMMON_MISSING,
     COMMON_REF,
@@ -24,6 +23,7 @@ from pseudocohort.genome.pgen import (
     foreign,
     read_index,
 )
+from pseudocohort.pgen.lists import Lists, offsets
 
 MARGIN = 8  # bytes in front of the records read
 

@@ -17,26 +17,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pseudocohort.genome import bits, lists
-from pseudocohort.genome.bits import EVEN, LOW, pack, people_words, unpack, words_of
-from pseudocohort.genome.lists import Lists, offsets
-from pseudocohort.genome.pgen import (
+from pseudocohort.pgen import bits, lists
+from pseudocohort.pgen.bits import EVEN, LOW, people_words, words_of
+from pseudocohort.pgen.header import (
     COMMON_ALT,
     COMMON_REF,
     ONE_BIT,
     PHASED,
     TWO_BIT,
-    VBLOCK,
-    Index,
-    read_index,
     write_header,
 )
-from pseudocohort.genome.reader import Reader, windows
+from pseudocohort.pgen.lists import Lists, offsets
+from pseudocohort.pgen.reader import windows
 
-__all__ = [
-    "COMMON_ALT", "COMMON_REF", "PHASED", "VBLOCK", "Carriers", "Index", "Reader", "RecordWriter", "Records",
-    "encode", "encode_words", "interleave", "pack", "read_index", "unpack", "words_of",
-]  # fmt: skip
 RARE = 16  # a 64th would make files 20 to 40 % larger, a 10th 1 to 2 % smaller with half as many entries more
 
 
