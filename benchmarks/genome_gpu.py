@@ -52,15 +52,16 @@ def bandwidth(case: Case) -> dict:
     sources, made = 32 * words_of(case.work.founders), 32 * words_of(case.work.people)
     tiles, key = max(1, TILES // max(sources, made)), jax.random.key(1)
     words = jax.random.bits(key, (tiles * 32, sources // 32), dtype=jnp.uint32)
-    current = jax.random.randint(key, (tiles, made), 0, sources) + sources * jnp.arange(tiles)[:, None]
+    starts = jax.random.randint(key, (tiles, made), 0, sources)  # places in the tile, of founders who never change
     nothing = jnp.zeros(0, dtype=jnp.int32)
-    course = Course(current, nothing, nothing, nothing, nothing.astype(jnp.uint32))
+    course = Course([], nothing, nothing, nothing.astype(jnp.uint32), nothing.astype(bool))
+    which = (starts + sources * jnp.arange(tiles)[:, None]).reshape(-1)
     valid = jnp.full(made // 32, 2**32 - 1, dtype=jnp.uint32)
     kernel, take = jax.jit(partial(transmit_words, xp=jnp)), jax.jit(lambda words, which: jnp.take(words, which))
     return {
         "copy": rate(jax.jit(lambda words: words ^ jnp.uint32(1)), (jnp.zeros(WORDS, dtype=jnp.uint32),), 8 * WORDS),
-        "gather": rate(take, (words.reshape(-1), current.reshape(-1)), 12 * current.size),
-        "transmission": rate(kernel, (words, course, valid), 4 * words.size + 8 * current.size),
+        "gather": rate(take, (words.reshape(-1), which), 12 * which.size),
+        "transmission": rate(kernel, (words, starts, course, valid), 4 * words.size + 8 * which.size),
     }
 
 
