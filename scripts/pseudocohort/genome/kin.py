@@ -8,8 +8,6 @@ uncle and niece, grandparent and grandchild too at degree 2. Codes of unknown pe
 from collections.abc import Callable
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from pseudocohort import counter
 
@@ -153,6 +151,9 @@ def _match(lineage: np.ndarray, parents: list[np.ndarray], side: int, children: 
 
     In a group larger than MATCHED the children whose parents are kin and the first others are dealt anew.
     """
+    from scipy.sparse import csr_array  # its import takes longer than most pedigrees
+    from scipy.sparse.csgraph import maximum_bipartite_matching
+
     kept, moved = parents[1 - side], parents[side]
     kin = are_kin(lineage, kept[children], moved[children])
     children = children[np.argsort(~kin, kind="stable")][:MATCHED]
