@@ -50,7 +50,7 @@ def row(item="x", type="continuous", **cells):
     return "\t".join([item, type] + [str(cells.get(c, "")) for c in HEADER.split("\t")[2:]])
 
 
-def refused(tmp_path, rows, *texts, header=HEADER):
+def assert_refused(tmp_path, rows, *texts, header=HEADER):
     with pytest.raises(InputError) as caught:
         read(tmp_path, "\n".join([header, *rows]) + "\n")
     for text in texts:
@@ -132,12 +132,12 @@ def test_short_dictionary_has_defaults(tmp_path):
     ],
 )
 def test_bad_rows_are_refused(tmp_path, rows, texts):
-    refused(tmp_path, rows, *texts)
+    assert_refused(tmp_path, rows, *texts)
 
 
 def test_bad_headers_are_refused(tmp_path):
-    refused(tmp_path, ["x\tcontinuous"], "no column 'type'; the nearest is 'typ'", header="item\ttyp")
-    refused(
+    assert_refused(tmp_path, ["x\tcontinuous"], "no column 'type'; the nearest is 'typ'", header="item\ttyp")
+    assert_refused(
         tmp_path,
         ["x\tcount\t1"],
         "unknown dictionary column 'minimun'; did you mean 'minimum'?",

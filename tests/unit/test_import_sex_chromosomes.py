@@ -89,7 +89,9 @@ def pvar(prefix: Path) -> pd.DataFrame:
     return pd.read_csv(f"{prefix}.pvar", sep="\t", dtype=str)
 
 
-def refused(text: str, rows: list[tuple], chrom: str, folder: Path, *, sex=SEX, build="GRCh38", **options) -> None:
+def assert_refused(
+    text: str, rows: list[tuple], chrom: str, folder: Path, *, sex=SEX, build="GRCh38", **options
+) -> None:
     """The import of these rows ends with an error of this text and writes nothing."""
     (folder / "in.vcf").write_text(vcf_text(rows))
     with pytest.raises(InputError, match=text):
@@ -186,7 +188,7 @@ def test_the_bounds_of_the_par_are_those_of_the_build(tmp_path):
     rows = [("X", 2_699_521, "A", "C", single)]
     (tmp_path / "in.vcf").write_text(vcf_text(rows))
     assert import_chromosome(tmp_path / "in.vcf", "X", people(), tmp_path / "out", "GRCh37", {})["sites_kept"] == 1
-    refused(
+    assert_refused(
         r"(?s)1 sites of chromosome X have haploid genotypes .* position 2699521.*`build`; males have two alleles in "
         "the pseudo-autosomal regions",
         rows,
@@ -194,8 +196,10 @@ def test_the_bounds_of_the_par_are_those_of_the_build(tmp_path):
         tmp_path,
     )
     rows = [("X", 2_781_479, "A", "C", double)]
-    refused(r"(?s)1 sites .* a heterozygous male outside.*check sex and `build`", rows, "X", tmp_path, build="GRCh37")
-    refused("position 156040896 is not on chromosome X", [("X", 156_040_896, "A", "C", double)], "X", tmp_path)
+    assert_refused(
+        r"(?s)1 sites .* a heterozygous male outside.*check sex and `build`", rows, "X", tmp_path, build="GRCh37"
+    )
+    assert_refused("position 156040896 is not on chromosome X", [("X", 156_040_896, "A", "C", double)], "X", tmp_path)
 
 
 def test_half_missing_males_at_sites_with_several_alternatives(tmp_path):
@@ -339,7 +343,7 @@ def spoilt(chrom: str, first: int, call: str, place: int) -> list[tuple]:
 )
 def test_odd_calls_are_refused_or_dropped(tmp_path, rows, text, option):
     chrom = rows[0][0]
-    refused(text, rows, chrom, tmp_path)
+    assert_refused(text, rows, chrom, tmp_path)
     if option:
         report = import_chromosome(tmp_path / "in.vcf", chrom, people(), tmp_path / "out", "GRCh38", {option: "drop"})
         assert report["dropped"] == {option: 2}
@@ -357,18 +361,18 @@ def test_odd_calls_of_females_on_y_are_none_of_its_business(tmp_path):
 def test_unknown_or_no_sex_and_empty_chromosomes(tmp_path):
     some = [0] * 3 + [2] * 38
     for chrom in ("X", "Y"):
-        refused(
+        assert_refused(
             f"the sex of 3 people is unknown, and chromosome {chrom}",
             spoilt(chrom, 5_000_000, "0|0", 1),
             chrom,
             tmp_path,
             sex=some,
         )
-    refused("nobody is male, and chromosome Y", spoilt("Y", 5_000_000, "0|0", 1), "Y", tmp_path, sex=[2] * 41)
+    assert_refused("nobody is male, and chromosome Y", spoilt("Y", 5_000_000, "0|0", 1), "Y", tmp_path, sex=[2] * 41)
     par = [("Y", Y_PAR1[1], "A", "C", ["0|1"] * 41), ("Y", 5_000_000, "A", "C", ["0"] * 41)]
-    refused("(?s)no site of chromosome Y is left of 2.*1 pseudo_autosomal; 1 monomorphic", par, "Y", tmp_path)
-    refused("(?s)chromosome Y is not in the file.*: X", spoilt("X", 5_000_000, "0|0", 1), "Y", tmp_path)
-    refused(
+    assert_refused("(?s)no site of chromosome Y is left of 2.*1 pseudo_autosomal; 1 monomorphic", par, "Y", tmp_path)
+    assert_refused("(?s)chromosome Y is not in the file.*: X", spoilt("X", 5_000_000, "0|0", 1), "Y", tmp_path)
+    assert_refused(
         "position 57227416 is not on chromosome Y of GRCh38; the position fits GRCh37",
         [("Y", 57_227_416, "A", "C", ["0"] * 41)],
         "Y",
@@ -385,9 +389,9 @@ def test_the_mitochondrion_of_ucsc_is_refused(tmp_path):
         with pytest.raises(InputError, match=r"(?s)length of MT, 16571, is that of UCSC's hg19 chrM.*rCRS \(NC_012920"):
             check_source(tmp_path / name, "MT", "GRCh37")
     rows.append(("chrM", 16_570, "A", "C", ["0|1"] * 41))
-    refused("(?s)position 16570 is of UCSC's hg19 chrM.*take MT out", rows, "MT", tmp_path, build="GRCh37")
+    assert_refused("(?s)position 16570 is of UCSC's hg19 chrM.*take MT out", rows, "MT", tmp_path, build="GRCh37")
     rows[-1] = ("chrM", 16_572, "A", "C", ["0|1"] * 41)
-    refused("position 16572 is not on chromosome MT of GRCh38", rows, "MT", tmp_path)
+    assert_refused("position 16572 is not on chromosome MT of GRCh38", rows, "MT", tmp_path)
 
 
 def test_the_length_of_a_part_of_x_says_nothing(tmp_path):

@@ -40,7 +40,7 @@ def steps(pedigree):
         yield g, ((pedigree.father[g - 1], 1), (pedigree.mother[g - 1], 2)), before, pedigree.stratum[g]
 
 
-def equal(a, b, people=None):
+def assert_equal(a, b, people=None):
     """Two pedigrees are the same, but for the people after the first of the last generation."""
     for name in ("father", "mother", "sex", "stratum"):
         *first, last = zip(getattr(a, name), getattr(b, name), strict=True)
@@ -165,8 +165,8 @@ def test_more_people_keep_the_first(founders, mating, avoid, migration, generati
     few, more, many = (
         make_pedigree(founders, people, generations, mating, 6, 240, avoid, migration) for people in (50, 80, 500)
     )
-    equal(few, more, 50)
-    equal(more, many, 80)
+    assert_equal(few, more, 50)
+    assert_equal(more, many, 80)
     assert [p.people for p in (few, more, many)] == [50, 80, 500]
 
 
@@ -177,7 +177,7 @@ def test_more_people_keep_the_first_among_many_kin(seed):
     few, many = (
         make_pedigree(founders, people, 5, "balanced", seed, 40, "sibs", {"a": {"b": 0.3}}) for people in (30, 100)
     )
-    equal(few, many, 30)
+    assert_equal(few, many, 30)
 
 
 def test_more_people_keep_the_first_where_hardly_any_child_has_a_parent_from_a_stratum():
@@ -185,8 +185,8 @@ def test_more_people_keep_the_first_where_hardly_any_child_has_a_parent_from_a_s
     founders = Founders.strangers([1, 2] * 50, np.arange(100) // 2 % 2, ("a", "b"))
     arguments = 4, "balanced", 3, 100, "sibs", {"a": {"b": 0.97}}
     few, more, many = (make_pedigree(founders, people, *arguments) for people in (90, 1000, 2500))
-    equal(few, more, 90)
-    equal(more, many, 1000)
+    assert_equal(few, more, 90)
+    assert_equal(more, many, 1000)
     assert all(np.ptp(children) <= 1 for children in counts_by_stratum(many))
 
 
@@ -212,7 +212,7 @@ def test_groups_of_children_whose_mothers_have_one_turn(count, sizes, longest, p
 
 
 def test_default_population_stays_while_people_are_no_more_than_founders(founders):
-    equal(*(make_pedigree(founders, people, 3, "balanced", 6) for people in (120, 200)), 120)
+    assert_equal(*(make_pedigree(founders, people, 3, "balanced", 6) for people in (120, 200)), 120)
 
 
 @pytest.mark.parametrize("shares", [[1], [0.5, 0.5], [3, 1, 0, 6], [0.9, 0.05, 0.05], np.arange(1, 41)])
@@ -281,7 +281,7 @@ def test_a_number_sends_parents_in_proportion_to_the_other_strata(founders):
         for (s, t), n in np.ndenumerate(seen):
             assert stats.binomtest(int(n), int(seen[s].sum()), expected[s, t]).pvalue > 1e-3 / 18
     alone = Founders.strangers([1, 2] * 20)
-    equal(*(make_pedigree(alone, 40, 2, "balanced", 1, migration=m) for m in (0, 0.5)))
+    assert_equal(*(make_pedigree(alone, 40, 2, "balanced", 1, migration=m) for m in (0, 0.5)))
 
 
 @pytest.mark.parametrize("mating", ["balanced", "random"])
@@ -302,7 +302,7 @@ def test_ancestry_of_strata_follows_the_powers_of_the_matrix(founders, mating):
 
 def test_the_seed_decides_everything(founders):
     first, again, other = (make_pedigree(founders, 150, 4, "random", s, None, "sibs", 0.1) for s in (1, 1, 2))
-    equal(first, again)
+    assert_equal(first, again)
     for a, b in itertools.chain(
         zip(first.father, other.father, strict=True), zip(first.mother, other.mother, strict=True)
     ):
@@ -315,7 +315,7 @@ def test_saved_pedigree_comes_back_and_is_secret(tmp_path, founders):
     assert (tmp_path / "pedigree.npz").stat().st_mode & 0o777 == 0o600
     loaded = load_pedigree(tmp_path / "pedigree.npz")
     assert loaded.strata == STRATA
-    equal(pedigree, loaded)
+    assert_equal(pedigree, loaded)
 
 
 def test_ids_are_new_and_distinct():

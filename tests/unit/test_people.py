@@ -147,7 +147,7 @@ def test_people_table_and_withdrawals(caplog):
     assert not (people == "p0").any().any()
 
 
-def refused(*texts, **changes):
+def assert_refused(*texts, **changes):
     persons = [f"secret{i}" for i in range(60)]
     given = {"genotype_people": persons, "sheet": sheet_of(persons), "withdrawn": set(), "holdout": 0.2, "seed": 1}
     with pytest.raises(InputError) as caught:
@@ -160,18 +160,18 @@ def refused(*texts, **changes):
 def test_people_that_do_not_match_are_refused_or_dropped():
     persons = [f"secret{i}" for i in range(60)]
     fewer = sheet_of(persons[5:])
-    refused(
+    assert_refused(
         "5 of 60 people of the genotypes are not in the sample sheet",
         "samples 1, 2, 3 and 2 more",
         "unmatched: drop",
         sheet=fewer,
     )
-    refused(
+    assert_refused(
         "2 of 62 people of the sample sheet are not in the genotypes",
         "sample sheet, lines 62 and 63",
         sheet=sheet_of([*persons, "secret-x", "secret-y"]),
     )
-    refused("name the column that holds the ids", sheet=sheet_of(f"other{p}" for p in persons), unmatched="drop")
+    assert_refused("name the column that holds the ids", sheet=sheet_of(f"other{p}" for p in persons), unmatched="drop")
     people, report = make_people(persons, sheet_of([*persons[5:], "secret-x"]), set(), 0.2, 1, unmatched="drop")
     assert people["person"].tolist() == persons[5:]
     assert (report["only_in_genotypes"], report["only_in_sample_sheet"]) == (5, 1)
@@ -181,15 +181,17 @@ def test_people_that_do_not_match_are_refused_or_dropped():
 
 def test_impossible_people_are_refused():
     persons = [f"secret{i}" for i in range(60)]
-    refused(
+    assert_refused(
         "2 person ids stand more than once",
         "the genotypes, samples 61 and 62",
         "every person once",
         genotype_people=[*persons, *persons[:2]],
     )
-    refused("the cohort has 40 people", "at least 50", genotype_people=persons[:40], sheet=sheet_of(persons[:40]))
-    refused("the cohort has 45 people", withdrawn=set(persons[:15]))
-    refused(
+    assert_refused(
+        "the cohort has 40 people", "at least 50", genotype_people=persons[:40], sheet=sheet_of(persons[:40])
+    )
+    assert_refused("the cohort has 45 people", withdrawn=set(persons[:15]))
+    assert_refused(
         "no holdout of 20% can be drawn by family: 1 families, the largest with 60 of 60 people",
         sheet=sheet_of(persons, family=["one"] * 60),
     )
@@ -200,8 +202,10 @@ def test_a_stratum_needs_a_father_and_a_mother_outside_the_holdout():
     for alone in ([1] * 8, [2], [0]):
         some = sex[: 60 - len(alone)] + alone
         sheet = sheet_of(persons, sex=some, stratum=stratum[: 60 - len(alone)] + ["island"] * len(alone))
-        refused("stratum island has", "join small strata", "leave the column stratum out", sheet=sheet, holdout=0.1)
-    refused(
+        assert_refused(
+            "stratum island has", "join small strata", "leave the column stratum out", sheet=sheet, holdout=0.1
+        )
+    assert_refused(
         "stratum monks has 27 males and 0 females outside the holdout, and 1 more strata lack",
         sheet=sheet_of(persons, sex=[1] * 30 + [2] * 30, stratum=["monks"] * 30 + ["nuns"] * 30),
         holdout=0.1,
@@ -210,7 +214,9 @@ def test_a_stratum_needs_a_father_and_a_mother_outside_the_holdout():
         text = f"nobody of 54 people outside the holdout is {word}"
         for strata in (stratum, ["north", "south"] * 30, None):
             sheet = sheet_of(persons, sex=[sex] * 60, **({"stratum": strata} if strata else {}))
-            refused(text, "column sex", "if all are of one sex leave it out, with X and Y", sheet=sheet, holdout=0.1)
+            assert_refused(
+                text, "column sex", "if all are of one sex leave it out, with X and Y", sheet=sheet, holdout=0.1
+            )
     make_people(persons, sheet_of(persons, sex=[0] * 60), set(), 0.1, 1)  # as that remedy has it
     some = [1, 2] * 25 + [1] * 5 + [0] * 5  # those whose sex is unknown can be mothers
     make_people(persons, sheet_of(persons, sex=some, stratum=stratum[:50] + ["island"] * 10), set(), 0.1, 1)
@@ -225,21 +231,21 @@ def test_impossible_parents_are_refused():
             sheet.loc[sheet.index[child], column] = persons[parent]
         return sheet
 
-    refused("1 people have themselves as father", "sample sheet, line 6", sheet=with_parents((4, 4, "father")))
-    refused("1 people have a father whose sex is female", "line 6", sheet=with_parents((4, 5, "father")))
-    refused(
+    assert_refused("1 people have themselves as father", "sample sheet, line 6", sheet=with_parents((4, 4, "father")))
+    assert_refused("1 people have a father whose sex is female", "line 6", sheet=with_parents((4, 5, "father")))
+    assert_refused(
         "2 people have a mother whose sex is male",
         "lines 6 and 7",
         sheet=with_parents((4, 2, "mother"), (5, 2, "mother")),
     )
-    refused(
+    assert_refused(
         "3 people have themselves as an ancestor",
         "lines 2, 4 and 6",
         sheet=with_parents((0, 2, "father"), (2, 4, "father"), (4, 0, "father"), (6, 4, "father")),
     )
     unknown = with_parents((4, 6, "father"), (4, 6, "mother"))
     unknown["sex"] = np.int8(0)
-    refused("1 people have one person as father and mother", sheet=unknown)
+    assert_refused("1 people have one person as father and mother", sheet=unknown)
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def plink2(*arguments):
     return subprocess.run(["plink2", *map(str, arguments)], check=True, capture_output=True, text=True).stdout
 
 
-def equal(made: Records, wanted: Records):
+def assert_equal(made: Records, wanted: Records):
     for name, a, b in zip(Records._fields, made, wanted, strict=True):
         assert a.dtype == b.dtype, name
         np.testing.assert_array_equal(a, b, err_msg=name)
@@ -183,12 +183,14 @@ def test_carriers_give_the_bytes_of_words(people):
     absent = np.random.default_rng(people).random(people) < 0.4
     minor_is_ref = alleles.mean(axis=1) > 0.5
     for flipped in (minor_is_ref, ~minor_is_ref, np.zeros(400, dtype=bool)):
-        equal(encode(carriers_of(alleles, flipped), people), records)
-    equal(
+        assert_equal(encode(carriers_of(alleles, flipped), people), records)
+    assert_equal(
         encode(carriers_of(alleles, minor_is_ref), people, absent), encode_words(pack(alleles), people, absent=absent)
     )
     rare = np.flatnonzero(np.minimum(alleles.sum(axis=1), (1 - alleles).sum(axis=1)) <= max(1, people // 64))
-    equal(encode(carriers_of(alleles[rare], minor_is_ref[rare]), people), encode_words(pack(alleles[rare]), people))
+    assert_equal(
+        encode(carriers_of(alleles[rare], minor_is_ref[rare]), people), encode_words(pack(alleles[rare]), people)
+    )
 
 
 @pytest.mark.parametrize("people", [255, 256, 65_535, 3_000_000])
@@ -203,7 +205,7 @@ def test_long_gaps_and_groups(people):
     records = encode(carriers, people)
     assert (records.kind & 7 == np.where(flipped, 6, 4)).all()
     if people < 100_000:
-        equal(encode_words(_words(carriers, people), people), records)
+        assert_equal(encode_words(_words(carriers, people), people), records)
     elif people == 3_000_000:
         assert number.max() == 500
 
@@ -240,15 +242,15 @@ def test_the_same_bytes_by_jax_and_in_pieces(monkeypatch):
         words = pack(alleles)
         for missing in (None, absent):
             records = encode_words(words, people, absent=missing)
-            equal(encode_words(jnp.asarray(words), people, jnp, missing), records)
+            assert_equal(encode_words(jnp.asarray(words), people, jnp, missing), records)
             with monkeypatch.context() as patch:
                 patch.setattr(bits, "CHUNK", 3 * words.shape[1])
-                equal(encode_words(words, people, absent=missing), records)
+                assert_equal(encode_words(words, people, absent=missing), records)
             cuts = [slice(0, 7), slice(7, 8), slice(8, 8), slice(8, 150)]
             parts = [encode_words(words[cut], people, absent=missing) for cut in cuts]
-            equal(interleave(parts, [np.arange(150)[cut] for cut in cuts]), records)
+            assert_equal(interleave(parts, [np.arange(150)[cut] for cut in cuts]), records)
             parts = [encode_words(words[i::3], people, absent=missing) for i in range(3)]
-            equal(interleave(parts, [np.arange(150)[i::3] for i in range(3)]), records)
+            assert_equal(interleave(parts, [np.arange(150)[i::3] for i in range(3)]), records)
 
 
 def test_nothing():

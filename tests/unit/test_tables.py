@@ -12,7 +12,7 @@ from pseudocohort.errors import InputError
 TSV = "person\tvalue\tname\n001\t1.50\t山田, 太郎\n002\t\tb c\n"
 
 
-def refused(path, *texts, **kwargs):
+def assert_refused(path, *texts, **kwargs):
     with pytest.raises(InputError) as caught:
         read_table(path, **kwargs)
     for text in texts:
@@ -96,27 +96,27 @@ def test_parquet_becomes_the_same_text(tmp_path):
 
 
 def test_broken_files_are_refused(tmp_path):
-    refused(tmp_path / "none.csv", "file not found: none.csv")
-    refused(tmp_path / "none.parquet", "file not found: none.parquet")
-    refused(write(tmp_path / "a.csv", ""), "a.csv is empty")
-    refused(write(tmp_path / "b.csv", b"\xef\xbb\xbf \r\n\r\n"), "b.csv is empty")
-    refused(write(tmp_path / "c.parquet", b"PAR1 nothing"), "c.parquet cannot be read as Parquet")
-    refused(write(tmp_path / "d.tsv.gz", gzip.compress(TSV.encode() * 100)[:-20]), "truncated or damaged gzip")
+    assert_refused(tmp_path / "none.csv", "file not found: none.csv")
+    assert_refused(tmp_path / "none.parquet", "file not found: none.parquet")
+    assert_refused(write(tmp_path / "a.csv", ""), "a.csv is empty")
+    assert_refused(write(tmp_path / "b.csv", b"\xef\xbb\xbf \r\n\r\n"), "b.csv is empty")
+    assert_refused(write(tmp_path / "c.parquet", b"PAR1 nothing"), "c.parquet cannot be read as Parquet")
+    assert_refused(write(tmp_path / "d.tsv.gz", gzip.compress(TSV.encode() * 100)[:-20]), "truncated or damaged gzip")
 
 
 def test_other_encodings_name_the_line_and_the_cure(tmp_path):
-    refused(write(tmp_path / "a.csv", "id,名\n1,x\n".encode("cp932")), "not UTF-8", "line 1", "iconv -f CP932")
-    refused(write(tmp_path / "b.csv", b"id,v\r\n1,x\r\n2,\xe9\r\n"), "not UTF-8", "line 3")
-    refused(write(tmp_path / "c.csv", "id,v\n1,x\n".encode("utf-16")), "not UTF-8", "iconv -f UTF-16")
-    refused(write(tmp_path / "d.csv", b"id,v\n1,\0x\n"), "not UTF-8", "line 2")
+    assert_refused(write(tmp_path / "a.csv", "id,名\n1,x\n".encode("cp932")), "not UTF-8", "line 1", "iconv -f CP932")
+    assert_refused(write(tmp_path / "b.csv", b"id,v\r\n1,x\r\n2,\xe9\r\n"), "not UTF-8", "line 3")
+    assert_refused(write(tmp_path / "c.csv", "id,v\n1,x\n".encode("utf-16")), "not UTF-8", "iconv -f UTF-16")
+    assert_refused(write(tmp_path / "d.csv", b"id,v\n1,\0x\n"), "not UTF-8", "line 2")
 
 
 def test_wrong_shapes_are_refused_without_values(tmp_path):
-    refused(write(tmp_path / "a.csv", "id,v,v\n1,2,3\n"), "a column name more than once", "columns 2 and 3")
-    refused(write(tmp_path / "b.csv", ",v\n1,2\n"), "a column without a name", "column 1")
+    assert_refused(write(tmp_path / "a.csv", "id,v,v\n1,2,3\n"), "a column name more than once", "columns 2 and 3")
+    assert_refused(write(tmp_path / "b.csv", ",v\n1,2\n"), "a column without a name", "column 1")
     path = write(tmp_path / "c.csv", "id,v\n1,secret\n2\n3,4,5\n4,x\n5,6,7\n6\n7\n")
-    refused(path, "5 rows of c.csv", "lines 3, 4, 6 and 2 more", "2 cells a row")
-    refused(write(tmp_path / "d.csv", 'id,v\n1,"open\n2,x\n'), "quotation mark", "line 2")
+    assert_refused(path, "5 rows of c.csv", "lines 3, 4, 6 and 2 more", "2 cells a row")
+    assert_refused(write(tmp_path / "d.csv", 'id,v\n1,"open\n2,x\n'), "quotation mark", "line 2")
     with pytest.raises(InputError) as caught:
         read_table(path)
     assert "secret" not in str(caught.value)

@@ -86,7 +86,7 @@ rule transmission:
         mem_mb=memory(800, 20),
         runtime=minutes(15, 20),
     params:
-        # The mosaic is temporary, so that what it depends on must be seen here too.
+        # The mosaic is temporary, so each chromosome must remember the one it was made with.
         recipe=[recipe(), config["build"], config["recombination"], code("mosaic")],
         founders=config["founders"],
         code=code("transmission"),

@@ -9,15 +9,13 @@ from functools import lru_cache, partial
 import numpy as np
 
 from pseudocohort.genome.tiles import TILE, Course, Courses, SiteMosaic, copy_tiles, tiles_in
+from pseudocohort.genome.tracing import power_of_two
 from pseudocohort.pgen import bits
 from pseudocohort.pgen.bits import words_of
 from pseudocohort.pgen.reader import Reader
 from pseudocohort.pgen.writer import Records, encode_words
 
-BLOCK_WORDS = {
-    "numpy": 2**18,
-    "jax": 2**22,
-}  # of founders or pseudo people: as fit into a cache, or pay a kernel's call
+BLOCK_WORDS = {"numpy": 2**18, "jax": 2**22}  # of founders or pseudo people: as fit into a cache, or pay a kernel
 
 
 class DensePath:
@@ -92,7 +90,7 @@ def _jitted(xp):
 
 
 def _padded(course: Course) -> Course:
-    """The course with a power of two of changes, the added ones of no bit, so that few sizes are compiled."""
-    size = max(1024, 1 << max(len(course.where) - 1, 0).bit_length())
+    """The course with a power of two of changes, the added ones of no bit."""
+    size = power_of_two(len(course.where))
     where, new, mask, again = (np.pad(a, (0, size - len(a))) for a in course[1:])
     return Course([], where.astype(np.int32), new.astype(np.int32), mask, again)

@@ -15,7 +15,7 @@ def founders_of(people: pd.DataFrame, which: str = "all") -> Founders:
     if which not in WHICH:
         raise InputError(
             f"founders {which!r} is not known",
-            where="founders",
+            where="config key founders",
             expected=" or ".join(WHICH),
             remedy="set the key founders to one of these",
         )

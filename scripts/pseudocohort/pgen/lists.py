@@ -99,16 +99,22 @@ def _varint_at(data: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 def _genotypes(data, codes, number, bounds) -> np.ndarray:
     """Genotypes of all entries."""
-    quarter = np.arange(bounds[-1])
-    quarter += (4 * codes - bounds[:-1]).repeat(number)
-    shift = quarter.astype(np.uint8)
-    shift &= 3
-    shift <<= 1
-    quarter >>= 2
-    genotype = data.take(quarter, mode="wrap")
+    place, shift = _places(codes, number, bounds)
+    genotype = data.take(place, mode="wrap")
     genotype >>= shift
     genotype &= 3
     return genotype
+
+
+def _places(codes, number, bounds) -> tuple[np.ndarray, np.ndarray]:
+    """Where the genotypes of all entries stand: byte (int64) and bit in it (uint8)."""
+    place = np.arange(bounds[-1])
+    place += (4 * codes - bounds[:-1]).repeat(number)
+    shift = place.astype(np.uint8)
+    shift &= 3
+    shift <<= 1
+    place >>= 2
+    return place, shift
 
 
 def _groups(data, top, groups, width, number, steps) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -215,13 +221,8 @@ def write(data: np.ndarray, place: np.ndarray, lists: Lists, layout: Layout, peo
     top = place + layout.head
     _put_groups(data, top, groups, width, lists.person[layout.lead], layout.spent[np.append(layout.lead, bounds[-1])])
     codes = top + groups * (width + 1) - (number > 0)
-    quarter = np.arange(bounds[-1])
-    quarter += (4 * codes - bounds[:-1]).repeat(number)
-    shift = quarter.astype(np.uint8)
-    shift &= 3
-    shift <<= 1
-    quarter >>= 2
-    np.add.at(data, quarter, lists.genotype << shift)
+    place, shift = _places(codes, number, bounds)
+    np.add.at(data, place, lists.genotype << shift)
     at = layout.spent[:-1] + (codes + (number + 3 >> 2) - layout.spent[bounds[:-1]]).repeat(number)
     _put_steps(data, at, layout)
 
