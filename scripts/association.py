@@ -3,21 +3,23 @@
 import pandas as pd
 
 from pseudocohort.cohort.dictionary import read_dictionary
-from pseudocohort.genetics.association import associate, write_association
+from pseudocohort.genetics.association import associate
 from pseudocohort.genetics.cohorts import rows_of, traits_of
+from pseudocohort.genetics.results import describe, write_association
 from pseudocohort.job import logged
 
 p, cohort = snakemake.params, snakemake.wildcards.cohort
 with logged(snakemake.log[0]) as log:
-    people = pd.read_parquet(snakemake.input.people)
-    rows = rows_of(cohort, people)
-    traits = traits_of(
-        pd.read_parquet(snakemake.input.phenotypes), people, rows, read_dictionary(snakemake.input.dictionary)
-    )
+    people, phenotypes = pd.read_parquet(snakemake.input.people), pd.read_parquet(snakemake.input.phenotypes)
+    components = snakemake.input.get("components")
+    components = pd.read_parquet(components) if components else None
+    rows, dictionary = rows_of(cohort, people), read_dictionary(snakemake.input.dictionary)
+    traits = traits_of(phenotypes, people, rows, dictionary, components, p.rank_normalise)
     for name, reason in traits.left_out.items():
         log.info("%s is not tested: %s", name, reason)
     folder = "synthetic" if cohort == "synthetic" else "real"
     prefixes = [f"results/{folder}/genotypes/chr{chrom}" for chrom in p.chromosomes]
     blocks = associate(prefixes, rows, traits, p.minimum_minor_allele_count)
-    sites = write_association(snakemake.output[0], blocks, traits.names)
+    about = describe(traits, dictionary, p.build, p.minimum_minor_allele_count)
+    sites = write_association(snakemake.output[0], blocks, traits.names, about, p.columnar_above)
     log.info("%d sites, %d traits", sites, len(traits.names))

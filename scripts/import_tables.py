@@ -23,9 +23,10 @@ with logged(snakemake.log[0]):
         holdout=p.holdout,
         seed=read_seed(snakemake.input.seed),
     )
-    for item, path in p.scoring_files.items():
+    for item, paths in p.scoring_files.items():
         check_score(item, dictionary)
-        read_scoring_file(path, p.build)
+        for path in paths:
+            read_scoring_file(path, p.build)
     for table, path in ((people, snakemake.output.people), (phenotypes, snakemake.output.phenotypes)):
         with atomic(path) as part:
             table.to_parquet(part, index=False)

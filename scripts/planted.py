@@ -7,7 +7,8 @@ from pseudocohort.cohort.importing import of_chromosome
 from pseudocohort.cohort.people import read_sample_sheet
 from pseudocohort.cohort.variants import genotype_people
 from pseudocohort.files import atomic
-from pseudocohort.genetics.pgs_catalog import match_score, read_scoring_file
+from pseudocohort.genetics.matching import match_score
+from pseudocohort.genetics.pgs_catalog import read_scoring_file
 from pseudocohort.job import logged
 
 p, settings = snakemake.params, snakemake.params.planted

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 from pseudocohort.files import atomic
-from pseudocohort.genetics.scores import score
+from pseudocohort.genetics.scores import score, with_out_of_fold
 from pseudocohort.genotypes import read_pvar
 from pseudocohort.job import logged
 
@@ -15,5 +17,7 @@ with logged(snakemake.log[0]):
     chromosomes = snakemake.params.chromosomes
     known = [read_pvar(f"results/real/genotypes/chr{chrom}.pvar") for chrom in chromosomes]
     table = score([f"{folder}/chr{chrom}" for chrom in chromosomes], None, weights, known)
+    for path in snakemake.input.out_of_fold:
+        table = with_out_of_fold(table, pd.read_parquet(path))
     with atomic(snakemake.output[0]) as part:
         table.to_parquet(part, index=False)

@@ -162,6 +162,16 @@ def association_table(chi_scale: float, effects: dict[int, float], n: int, rng: 
                          "log10p": log10p, "n": n, "af": 0.3})  # fmt: skip
 
 
+def write_gwas_ssf(table: pd.DataFrame, folder, trait: str) -> None:
+    """A table of results in the columns and codes of GWAS-SSF, by pandas."""
+    names = {"pos": "base_pair_location", "effect_allele": "effect_allele", "ref": "other_allele", "beta": "beta",
+             "se": "standard_error", "af": "effect_allele_frequency", "log10p": "neg_log_10_p_value", "n": "n",
+             "id": "variant_id"}  # fmt: skip
+    codes = table["chrom"].replace({"X": "23"}).rename("chromosome")
+    written = pd.concat([codes, table[list(names)].rename(columns=names)], axis=1)
+    written.to_csv(folder / f"{trait}.tsv.gz", sep="\t", index=False, na_rep="#NA")
+
+
 def write_associations(folder, rng: np.random.Generator, traits=TRAITS) -> dict:
     """Directories of real, holdout and synthetic results with the same planted effects."""
     directories = {}
@@ -171,6 +181,5 @@ def write_associations(folder, rng: np.random.Generator, traits=TRAITS) -> dict:
         directories[cohort] = folder / cohort
         directories[cohort].mkdir(parents=True)
         for trait in traits:
-            table = association_table(1.1, planted[trait], n, rng)
-            table.to_csv(directories[cohort] / f"{trait}.tsv.gz", sep="\t", index=False)
+            write_gwas_ssf(association_table(1.1, planted[trait], n, rng), directories[cohort], trait)
     return directories

@@ -38,6 +38,9 @@ def resolve(config: dict[str, Any]) -> dict[str, Any]:
             expected="at least one of 1 to 22 and X: scores and association use these",
             remedy="add a chromosome",
         )
+    resolved["scoring_files"] = {
+        item: [files] if isinstance(files, str) else files for item, files in resolved["scoring_files"].items()
+    }
     _check_migration(resolved["migration"])
     if resolved["weights"] == "pgs" and not resolved["scoring_files"]:
         raise InputError(
@@ -152,7 +155,7 @@ def input_paths(config: dict) -> list[tuple[str, str]]:
         for key in ("genotypes", "samples", "phenotypes", "maps", "withdrawn")
         if config["input"].get(key)
     ]
-    paths += [(f"scoring_files.{item}", path) for item, path in config["scoring_files"].items()]
+    paths += [(f"scoring_files.{item}", path) for item, files in config["scoring_files"].items() for path in files]
     planted = config["planted"]
     paths += [("planted.table", planted["table"])] if "table" in planted else []
     return paths + [(f"planted.effects.{i}.score", e["score"]) for i, e in planted["effects"].items() if "score" in e]

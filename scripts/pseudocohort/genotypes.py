@@ -63,6 +63,25 @@ class Genotypes:
         self._reader.read_range(start, stop, block)
         return block
 
+    def counts(self, start: int, stop: int) -> np.ndarray:
+        """People with ALT dosage 0, 1, 2 and with a missing call at the sites [start, stop): uint32 (sites, 4)."""
+        counts = np.empty((stop - start, 4), dtype=np.uint32)
+        for row, place in zip(counts, range(start, stop), strict=True):
+            self._reader.count(place, row)
+        return counts
+
+    def dosages_by_person(self, sites: np.ndarray) -> np.ndarray:
+        """ALT counts of some sites, ascending numbers: int8 (people, sites), a row a person; missing is -9."""
+        block = np.empty((self.n_people, len(sites)), dtype=np.int8)
+        self._reader.read_list(np.asarray(sites, dtype=np.uint32), block, sample_maj=1)
+        return block
+
+    def dosages_at(self, sites: np.ndarray) -> np.ndarray:
+        """ALT counts of the sites of these rows, increasing: int8 (sites, people); like `dosages`."""
+        block = np.empty((len(sites), self.n_people), dtype=np.int8)
+        self._reader.read_list(np.asarray(sites, dtype=np.uint32), block)
+        return block
+
     def blocks(self, sites: int = 4096) -> Iterator[tuple[int, int]]:
         """Bounds (start, stop) of consecutive blocks of at most `sites` sites."""
         for start in range(0, self.n_sites, sites):

@@ -39,5 +39,5 @@ def shareable(config: dict) -> dict:
             item: effect | ({"score": Path(effect["score"]).name} if "score" in effect else {})
             for item, effect in planted["effects"].items()
         }
-    files = {item: Path(path).name for item, path in config["scoring_files"].items()}
+    files = {item: [Path(path).name for path in paths] for item, paths in config["scoring_files"].items()}
     return config | {"input": inputs, "seed": "withheld", "scoring_files": files, "planted": planted}

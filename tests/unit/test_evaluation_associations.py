@@ -5,16 +5,17 @@ import pandas as pd
 import pytest
 from scipy.stats import chi2
 
-from evaluation_cohort import association_table, write_associations
+from evaluation_cohort import association_table, write_associations, write_gwas_ssf
 from pseudocohort.evaluation.associations import (
     clump,
     evaluate_associations,
     false_leads,
     lambda_gc,
-    read_association,
     summarise,
     weighted_slope,
 )
+from pseudocohort.genetics.association import Block
+from pseudocohort.genetics.results import write_association
 
 
 def find(lines, text):
@@ -34,7 +35,7 @@ def write(folder, traits):
     for cohort in ("real", "holdout", "synthetic"):
         (folder / cohort).mkdir()
         for name, frames in traits.items():
-            frames[cohort].to_csv(folder / cohort / f"{name}.tsv.gz", sep="\t", index=False)
+            write_gwas_ssf(frames[cohort], folder / cohort, name)
     return {c: folder / c for c in ("real", "holdout", "synthetic")}
 
 
@@ -145,14 +146,21 @@ def test_hits_are_scaled_to_the_founders_number(effects):
     assert summarise("t", frames).pseudo_hits == 0  # 2000 x 0.13^2 = 33.8 (p 6e-9), but 27 (p 2e-7) at 1600
 
 
-def test_results_are_read_whatever_the_missing_values(tmp_path):
-    table = association_table(1.0, {}, 100, np.random.default_rng(10), 30)
-    table.loc[3, "beta"] = np.nan
-    table.loc[4, "se"] = 0.0
-    table.to_csv(tmp_path / "t.tsv.gz", sep="\t", index=False, na_rep="NA")
-    read = read_association(tmp_path / "t.tsv.gz")
-    assert len(read) == 28
-    assert read["chrom"].tolist()[-1] == "X"
+def test_results_in_one_parquet_file_give_the_same_metrics(tmp_path, effects):
+    rng = np.random.default_rng(10)
+    traits = {f"t{i}": tables(rng, effect) for i, effect in enumerate(effects)}
+    texts = evaluate_associations(write(tmp_path, traits), 1)[0]
+    for cohort in ("real", "holdout", "synthetic"):
+        columns = [frames[cohort] for frames in traits.values()]
+        beta, se, af, n = (np.column_stack([table[c] for table in columns]) for c in ("beta", "se", "af", "n"))
+        blocks = [Block(columns[0], beta, se, af, n[0], np.full(len(traits), np.inf))]
+        write_association(tmp_path / "columns" / cohort, iter(blocks), tuple(traits), columnar_above=1)
+    store = evaluate_associations({c: tmp_path / "columns" / c for c in ("real", "holdout", "synthetic")}, 1)[0]
+    assert [line["metric"] for line in store] == [line["metric"] for line in texts]
+    for mine, theirs in zip(store, texts, strict=True):
+        for key in ("value", "floor"):
+            assert (mine[key] is None) == (theirs[key] is None)
+            assert mine[key] is None or mine[key] == pytest.approx(theirs[key], rel=1e-5)
 
 
 def test_figures_hold_at_most_twelve_traits(tmp_path):

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from pseudocohort.errors import InputError
-from pseudocohort.genetics.pgs_catalog import match_score, read_scoring_file, write_scoring_file
+from pseudocohort.genetics.matching import match_score
+from pseudocohort.genetics.pgs_catalog import read_scoring_file, read_scoring_files, standard_build, write_scoring_file
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "pgs_scores"
 needs_real = pytest.mark.skipif(not REAL.exists(), reason="the real scoring files are not beside this checkout")
@@ -139,7 +140,7 @@ def test_harmonised_positions_follow_the_cohorts_build(tmp_path):
     assert score.build == "GRCh38"
     assert score.table["pos"].tolist() == [110, 130]
     assert score.table["other"].tolist() == ["A", ""]
-    assert score.refused == {"no position (harmonisation failed)": 2}
+    assert score.refused == {"no position on this build": 2}
     assert read_scoring_file(path, "GRCh37").table["pos"].tolist() == [10, 20, 30, 40]
     with pytest.raises(InputError, match=r"positions on GRCh38, the cohort's are on GRCh37"):
         read_scoring_file(
@@ -150,19 +151,212 @@ def test_harmonised_positions_follow_the_cohorts_build(tmp_path):
     assert read_scoring_file(scoring_file(tmp_path / "v.txt", ["a 1 1 A G 1"]), "GRCh38").build == ""
 
 
+FOUR = "chr_name chr_position effect_allele effect_weight"
+
+
 @pytest.mark.parametrize(
     ("columns", "row", "message"),
     [
         ("rsID effect_allele effect_weight", "a G 1", "has no positions(.|\n)*download the harmonised file"),
         ("chr_name chr_position effect_weight", "1 1 1", "has no column effect_allele"),
         ("chr_name chr_position effect_allele", "1 1 G", "has no weights"),
-        ("chr_name chr_position effect_allele effect_weight", "1 1 G abc", r"no numbers(.|\n)*line 3"),
-        ("chr_name chr_position effect_allele effect_weight", "1 1 G .", r"1 effects have no weight(.|\n)*line 3"),
+        (FOUR, "1 1 G abc", r"no numbers(.|\n)*line 3"),
+        (FOUR, "1 1 G .", r"1 effects have no weight(.|\n)*line 3"),
+        (
+            "chr_name chr_position effect_allele effect_weight",
+            "1 1 G inf",
+            r"1 values of column effect_weight(.|\n)*line 3",
+        ),
+        (
+            "chr_name chr_position effect_allele effect_weight",
+            "1 1 G",
+            r"has a line of 3 columns(.|\n)*line 3(.|\n)*4 col",
+        ),
+        (
+            "chr_name chr_position effect_allele effect_weight effect_weight",
+            "1 1 G 1 1",
+            "effect_weight more than once",
+        ),
+        ("chr_name,chr_position,effect_allele,effect_weight", "1,1,G,1", "is not separated by tabs"),
     ],
 )
 def test_bad_files_are_told(tmp_path, columns, row, message):
     with pytest.raises(InputError, match=message):
         read_scoring_file(scoring_file(tmp_path / "s.txt", [row], columns))
+
+
+COLUMNS = "chr_name chr_position effect_allele other_allele effect_weight"
+
+
+def test_every_spelling_of_a_table_is_read_alike(tmp_path):
+    """Windows' and old Macs' line ends, a byte order mark, gzip in several members, a header line with #."""
+    rows = ["chr1 10 g A 0.5", "23 20 T . -1e-3", "XY 30 C A NA", "X 40 C A 2", "22 50.0 C A 3"]
+    text = scoring_file(tmp_path / "s.txt", [r for r in rows if "NA" not in r], COLUMNS, pgs_id="PGS1").read_bytes()
+    expected = read_scoring_file(tmp_path / "s.txt")
+    assert expected.table["chrom"].tolist() == ["1", "X", "X", "22"]
+    assert expected.table["pos"].tolist() == [10, 20, 40, 50]
+    assert expected.table["effect"].tolist() == ["G", "T", "C", "C"]
+    assert expected.table["other"].tolist() == ["A", "", "A", "A"]
+    assert expected.weights.tolist() == [0.5, -1e-3, 2, 3]
+    for other in (
+        text.replace(b"\n", b"\r\n"),
+        b"\xef\xbb\xbf" + text,
+        gzip.compress(text[:150]) + gzip.compress(text[150:]),
+        text.replace(b"\nchr_name", b"\n#chr_name"),
+        text + b"\n\n",
+    ):
+        (tmp_path / "other").write_bytes(other)
+        score = read_scoring_file(tmp_path / "other")
+        pd.testing.assert_frame_equal(score.table.astype(object), expected.table.astype(object))
+        np.testing.assert_array_equal(score.weights, expected.weights)
+        assert (score.name, score.rows) == ("PGS1", 4)
+    scoring_file(tmp_path / "s.txt", rows, COLUMNS)
+    with pytest.raises(InputError, match=r"1 effects have no weight(.|\n)*line 5"):
+        read_scoring_file(tmp_path / "s.txt")
+
+
+def test_files_read_together_are_the_files_read_alone(tmp_path):
+    """Two of the same effects, of more than one of Arrow's blocks and of other lengths, then others."""
+    rng, m = np.random.default_rng(3), 60_000
+    sites = pd.DataFrame(
+        {"chrom": np.repeat(["9", "10", "X"], m // 3), "pos": np.arange(m) + 1, "ref": "A", "alt": "G"}
+    )
+    sites["id"] = [f"{chrom}:{pos}:A:G" for chrom, pos in zip(sites["chrom"], sites["pos"], strict=True)]
+    swapped = sites.assign(ref="G", alt="A")
+    weights = [rng.normal(size=m), rng.integers(1, 9, m), rng.normal(size=m), rng.normal(size=m)]
+    weights.append(rng.normal(size=(m, 3)))
+    paths = [tmp_path / f"{k}.txt.gz" for k in range(5)]
+    for path, table, w in zip(paths, [sites, sites, swapped, sites.iloc[:-1], sites], weights, strict=True):
+        write_scoring_file(path, table, w[: len(table)], path.name[0])
+    together = list(read_scoring_files(paths))
+    assert together[0].table is together[1].table
+    for path, one in zip(paths, together, strict=True):
+        alone = read_scoring_file(path)
+        pd.testing.assert_frame_equal(one.table.astype(object), alone.table.astype(object))
+        np.testing.assert_array_equal(one.weights, alone.weights)
+        assert one._replace(table=0, weights=0) == alone._replace(table=0, weights=0)
+    text = gzip.decompress(paths[1].read_bytes()).decode()
+    paths[1].write_text(text.replace("\tG\tA\t8\n", "\tG\tA\tinf\n", 1))
+    with pytest.raises(InputError, match="no numbers"):
+        list(read_scoring_files(paths))
+
+
+def test_what_is_no_text_is_told(tmp_path):
+    text = scoring_file(tmp_path / "s.txt", ["1 1 G A 1", "1 2 G A 2"], COLUMNS, citation="M?ller").read_bytes()
+    path = tmp_path / "t.txt"
+    path.write_bytes(text.replace(b"?", b"\xfc"))
+    with pytest.raises(InputError, match="is not UTF-8 text in line 2"):
+        read_scoring_file(path)
+    path.write_bytes(text.replace(b"\tG\t", b"\t\xfc\t"))
+    with pytest.raises(InputError, match="is not UTF-8 text"):
+        read_scoring_file(path)
+    path.write_bytes(gzip.compress(text)[:-6] + b"123456")
+    with pytest.raises(InputError, match=r"cannot be read(.|\n)*download the file again"):
+        read_scoring_file(path)
+    path.write_bytes(text[: text.index(b"chr_name")])
+    with pytest.raises(InputError, match="ends after its header"):
+        read_scoring_file(path)
+
+
+@pytest.mark.parametrize("stated", ["hg18", "NCBI36"])
+def test_a_build_that_nobody_else_has_is_refused(tmp_path, stated):
+    path = scoring_file(tmp_path / "s.txt", ["1 1 G A 1"], COLUMNS, genome_build=stated)
+    with pytest.raises(InputError, match=f"positions on {stated}, the cohort's are on GRCh38"):
+        read_scoring_file(path, "GRCh38")
+
+
+def test_names_of_builds():
+    for build, names in {
+        "GRCh37": ("GRCh37", "hg19", "grch37.p13", "NCBI37", "b37", "build 37", "hg19 (GRCh37)", "37"),
+        "GRCh38": ("GRCh38", "hg38", "B38", "GRCh38/hg38"),
+        "": ("", "NR", "NA"),
+        "hg18": ("hg18",),
+    }.items():
+        assert {standard_build(name) for name in names} == {build}
+
+
+def test_kinds_of_effect(tmp_path):
+    columns = f"{COLUMNS} effect_type dosage_0_weight dosage_1_weight dosage_2_weight weight_type"
+    rows = [
+        "1 1 G A 1 additive . . . beta",
+        "1 2 G A 2 dominant . . . beta",
+        "1 3 G A 3 recessive . . . log(OR)",
+        "1 4 G A . nonadditive 1 5 7 beta",
+        "1 5 G A 9 epistatic . . . beta",
+        "1 6 G A 4 . . . . .",
+    ]
+    score = read_scoring_file(scoring_file(tmp_path / "s.txt", rows, columns))
+    np.testing.assert_array_equal(score.values, [[0, 1, 2], [0, 2, 2], [0, 0, 3], [1, 5, 7], [0, 4, 8]])
+    assert score.refused == {"effect type that is not known": 1}
+    assert score.weight_types == ("beta", "log(OR)")
+
+
+def test_matching_is_the_brute_force(tmp_path):
+    """Random effects and sites, several a position, on both strands, of unknown other allele, out of order."""
+    rng = np.random.default_rng(5)
+    alleles = np.array(["A", "C", "G", "T", "AC", "GT"])
+    sites = pd.DataFrame(
+        {
+            "chrom": np.repeat(["2", "chr10", "X"], 150),
+            "pos": np.concatenate([np.sort(rng.integers(1, 80, 150)) for _ in range(3)]),
+            "ref": rng.choice(alleles, 450),
+            "alt": rng.choice(alleles, 450),
+        }
+    )
+    sites = sites[sites["ref"] != sites["alt"]].drop_duplicates().reset_index(drop=True)
+    rows = [
+        f"{rng.choice(['2', '10', '23', '7'])} {rng.integers(1, 80)} {rng.choice(alleles)} "
+        f"{rng.choice([*alleles, '.'])} {k + 1} {rng.random():.3f}"
+        for k in range(600)
+    ]
+    columns = f"{COLUMNS} allelefrequency_effect"
+    score = read_scoring_file(scoring_file(tmp_path / "s.txt", rows, columns))
+    frequency, records = rng.random(len(sites)), sites.to_dict("records")
+    found, values, report = match_score(score, sites, frequency, 0)
+
+    def turned(allele):
+        return "".join({"A": "T", "C": "G", "G": "C", "T": "A"}[b] for b in reversed(allele))
+
+    best = {}
+    for k, row in enumerate(rows):
+        chrom, pos, effect, other, weight, f = row.split()
+        chrom, ways = {"23": "X", "10": "chr10"}.get(chrom, chrom), {}
+        for s, site in enumerate(records):
+            if (site["chrom"], site["pos"]) == (chrom, int(pos)):
+                pairs = [(effect, other), (turned(effect), "." if other == "." else turned(other))]
+                for flip, (e, o) in enumerate(pairs if other != "." else pairs[:1]):
+                    for swapped, (want, rest) in enumerate(((site["alt"], site["ref"]), (site["ref"], site["alt"]))):
+                        if e == want and o in (".", rest):
+                            ways.setdefault(2 * flip + swapped, set()).add(s)
+        if ways and len(ways[min(ways)]) == 1:
+            (s,) = ways[min(ways)]
+            best.setdefault(s, []).append((min(ways), k, float(weight), float(f)))
+    expected = {}
+    for s, candidates in best.items():
+        way, _, weight, f = min(candidates)
+        on_ref, site = way % 2, records[s]
+        if turned(site["ref"]) == site["alt"]:
+            here = 1 - frequency[s] if on_ref else frequency[s]
+            if min(abs(f - 0.5), abs(here - 0.5)) <= 0.1:
+                continue
+            on_ref ^= (f > 0.5) != (here > 0.5)
+        expected[s] = [2 * weight, weight, 0] if on_ref else [0, weight, 2 * weight]
+    assert len(expected) > 50
+    assert found.tolist() == sorted(expected)
+    np.testing.assert_array_equal(values, [expected[s] for s in sorted(expected)])
+    assert sum(report["reasons"].values()) == 600
+
+
+def test_nine_digits_are_written(tmp_path):
+    weights = np.random.default_rng(0).normal(size=1000) * 10.0 ** np.random.default_rng(1).integers(-12, 7, 1000)
+    sites = sites_of(*[f"1 {k + 1} A G" for k in range(1000)])
+    write_scoring_file(tmp_path / "w.txt.gz", sites, weights, "t")
+    np.testing.assert_allclose(read_scoring_file(tmp_path / "w.txt.gz").weights, weights, rtol=5.1e-9)
+    text = gzip.decompress((tmp_path / "w.txt.gz").read_bytes()).decode()
+    digits = [
+        line.split("\t")[5].split("e")[0].strip("-").replace(".", "").strip("0") for line in text.splitlines()[7:]
+    ]
+    assert max(map(len, digits)) == 9
 
 
 def test_missing_truncated_and_poorly_matching_files_are_told(tmp_path):

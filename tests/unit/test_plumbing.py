@@ -109,7 +109,7 @@ def test_the_configuration_that_may_leave_has_no_seed_and_no_path():
             "table": "/data/x.csv",
             "effects": {"height": {"h2": 0.3, "score": "/data/y.txt"}, "wbc": {"h2": 0.1}},
         },
-        "scoring_files": {"height": "/data/z.txt.gz"},
+        "scoring_files": {"height": ["/data/z.txt.gz"]},
     }
     text = str(shareable(config))
     assert "77" not in text

@@ -86,6 +86,19 @@ def inputs(folder):
         "weights": {
             "traits": [{"trait": "height", "method": "draw", "n": 320, "hits": 2, "h2": 0.31, "h2_se": 0.05}],
             "left_out": [{"trait": "crp", "reason": "all values are equal"}],
+            "scoring_files": [
+                {
+                    "trait": "height",
+                    "score": "PGS000001",
+                    "positions": "harmonised",
+                    "build": "GRCh38",
+                    "rows": 1000,
+                    "matched": 700,
+                    "overlap": 0.7,
+                    "overlap_of_variance": 0.74,
+                    "warnings": ["The file states no ancestry."],
+                }
+            ],
         },
     }
     for name, content in reports.items():
@@ -169,6 +182,7 @@ def test_page_tells_verdicts_without_colour_withholds_the_seed_and_claims_no_saf
     assert not re.search(r"\b(safe|anonymous)\b", bare)
     assert "320 real founders" in bare
     assert "crp (all values are equal)" in bare
+    assert "The file states no ancestry." in bare
     for line in load_metrics([run / "summary.json"]):
         assert line["metric"].split("|")[0].split("`")[0].split("'")[0].split("<")[0][:25] in bare
     assert not re.search(r">R\d+<", bare), "a real person's id"

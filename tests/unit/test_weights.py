@@ -1,4 +1,7 @@
-"""Mixed model, joint hits and the posterior draw of effect weights, against dense algebra and simulated truth."""
+"""Effect weights end to end: from .pgen files to weight files, scores and the report."""
+
+import json
+import logging
 
 import numpy as np
 import pandas as pd
@@ -8,11 +11,9 @@ from scipy.stats import norm
 from threadpoolctl import threadpool_limits
 
 from pseudocohort.errors import InputError
-from pseudocohort.genetics import mixed_model
-from pseudocohort.genetics.hits import select_jointly
 from pseudocohort.genetics.scores import score
 from pseudocohort.genetics.traits import Traits
-from pseudocohort.genetics.weights import catalog_weights, learn_weights, write_weights
+from pseudocohort.genetics.weights import learn_weights, write_weights
 from pseudocohort.genotypes import Genotypes, GenotypeWriter
 
 
@@ -49,245 +50,196 @@ def standard(alleles):
 
 
 @pytest.fixture(scope="module")
-def small():
-    """Kernel, covariates with intercept and a trait of 150 people, and two sets of people who have it."""
-    rng = np.random.default_rng(8)
-    _, x = standard(genotypes(rng, 150, 400))
-    covariates = np.column_stack([np.ones(150), rng.normal(size=150), rng.choice([-1, 1], 150)])
-    y = covariates @ [1, 0.5, -0.4] + x.T @ rng.normal(size=400) * np.sqrt(0.5 / 400) + rng.normal(size=150) * 0.7
-    few_lack = rng.random(150) > 0.1
-    women = (covariates[:, 2] == 1) & (rng.random(150) > 0.05)  # sex is constant among them
-    return x.T @ x / 400, covariates, y, few_lack, women
-
-
-@pytest.mark.parametrize("which", [0, 1])
-def test_mixed_model_equals_dense_algebra_of_those_who_have_the_trait(small, which):
-    k, covariates, y, *patterns = small
-    seen = patterns[which]
-    model = mixed_model.make_model(k, mixed_model.decompose(k), covariates, seen)
-    assert len(model.people) == (150 if which == 0 else seen.sum())
-    q = np.linalg.qr(covariates[seen][:, : 3 - which], mode="complete")[0][:, 3 - which :]  # error contrasts
-    contrast = q.T @ y[seen]
-
-    def loss(h):
-        v = h * k[np.ix_(seen, seen)] + (1 - h) * np.eye(seen.sum())
-        w = q.T @ v @ q
-        return len(w) * np.log(contrast @ np.linalg.solve(w, contrast)) + np.linalg.slogdet(w)[1], w, v
-
-    fit = mixed_model.reml(model, np.where(seen, y, np.nan))
-    grid = np.union1d(np.arange(0, 1, 0.02), fit.h + np.arange(-0.02, 0.02, 0.001))
-    assert abs(fit.h - grid[np.argmin([loss(h)[0] for h in grid])]) < 2e-3
-    value, w, _ = loss(fit.h)
-    assert fit.scale == pytest.approx(contrast @ np.linalg.solve(w, contrast) / len(w), rel=1e-6)
-    curve = (loss(fit.h + 0.01)[0] - 2 * value + loss(fit.h - 0.01)[0]) / 0.01**2 / 2
-    assert fit.se == pytest.approx(1 / np.sqrt(curve), rel=0.02)
-    expected = np.zeros(150)
-    expected[seen] = q @ np.linalg.solve(loss(0.4)[1], contrast)
-    np.testing.assert_allclose(mixed_model.project(model, 0.4, np.where(seen, y, np.nan)), expected, atol=1e-8)
-
-
-def test_left_out_errors_equal_refitting_without_the_fold(small):
-    k, covariates, y, seen, _ = small
-    model = mixed_model.make_model(k, mixed_model.decompose(k), covariates, seen)
-    folds = np.arange(150) // 2 % 5
-    errors = mixed_model.left_out_errors(model, 0.4, np.where(seen, y, np.nan), folds)
-    np.testing.assert_array_equal(np.isnan(errors), ~seen)
-    v = 0.4 * k + 0.6 * np.eye(150)
-    for fold in range(5):
-        train, test = seen & (folds != fold), seen & (folds == fold)
-        inverse = np.linalg.inv(v[np.ix_(train, train)])
-        c = covariates[train]
-        b = np.linalg.solve(c.T @ inverse @ c, c.T @ inverse @ y[train])
-        predicted = covariates[test] @ b + v[np.ix_(test, train)] @ inverse @ (y[train] - c @ b)
-        np.testing.assert_allclose(errors[test], y[test] - predicted, atol=1e-5)
-
-
-def test_reml_finds_the_simulated_heritability():
-    rng = np.random.default_rng(9)
-    n, m, repeats = 600, 300, 40
-    _, x = standard(genotypes(rng, n, m))
-    k = x.T @ x / m
-    kernel = mixed_model.decompose(k)
-    model = mixed_model.make_model(k, kernel, np.ones((n, 1)), np.ones(n, dtype=bool))
-    for truth in (0.0, 0.2, 0.5):
-        g = x.T @ rng.normal(size=(m, repeats)) / np.sqrt(m)
-        y = np.sqrt(truth) * g + np.sqrt(1 - truth) * rng.normal(size=(n, repeats))
-        h = np.array([mixed_model.reml(model, y[:, j]).h for j in range(repeats)])
-        # the mean of 40 within 0.03: about 4 standard errors; at 0 the bound pushes it up
-        assert abs(h.mean() - truth) < 0.03
-        assert h.std() < 0.08
-
-
-def test_forward_selection_takes_causal_sites_and_not_their_proxies():
-    rng = np.random.default_rng(10)
-    n = 1500
-    dosage, _ = standard(genotypes(rng, n, 60, linked=20))
-    covariates = np.column_stack([np.ones(n), rng.normal(size=n)])
-    common = np.flatnonzero(np.abs(dosage.mean(axis=1) - 1) < 0.6)
-    causal = [common[0], common[4], common[-3]]
-    y = 0.5 * covariates[:, 1] + dosage[causal].T @ [0.6, 0.4, -0.5] + rng.normal(size=n)
-    y[::50] = np.nan
-    chosen, beta = select_jointly(y, covariates, dosage, 7.3)
-    assert sorted(chosen) == causal
-    seen = ~np.isnan(y)
-    joint = sm.OLS(y[seen], np.column_stack([dosage[chosen][:, seen].T, covariates[seen]])).fit()
-    np.testing.assert_allclose(beta, joint.params[:3], rtol=1e-8)
-    copies = np.vstack([dosage, dosage[causal]])
-    assert len(select_jointly(y, covariates, copies, 7.3)[0]) == 3  # a copy adds nothing
-    assert select_jointly(rng.normal(size=n), covariates, dosage, 7.3)[0] == []
-    assert select_jointly(y, covariates, np.empty((0, n)), 7.3)[0] == []
-
-
-def test_the_draw_is_from_the_posterior(tmp_path):
-    """Mean and covariance over 400 draws against dense algebra, with missing values and a covariate."""
-    rng = np.random.default_rng(11)
-    n, m, draws = 120, 12, 400
-    alleles = genotypes(rng, n, m, linked=4)
-    dosage, x = standard(alleles)
-    prefix = write_triple(tmp_path / "chr1", alleles, "1")
-    covariates = rng.normal(size=(n, 1))
-    y = x.T @ rng.normal(size=m) * 0.25 + covariates[:, 0] + rng.normal(size=n)
-    y[:9] = np.nan
-    names = tuple(f"copy {i}" for i in range(draws))  # a trait under many names has many draws
-    traits = Traits(names, ("linear",) * draws, np.repeat(y[:, None], draws, axis=1), covariates)
-    settings = {"hit_p": 1e-200, "minimum_allele_frequency": 0.001}
-    weights, report = learn_weights([prefix], None, traits, 1, settings)
-    drawn = np.array([weights[name].values * dosage.std(axis=1) for name in names])
-    seen = ~np.isnan(y)
-    k = x.T @ x / m
-    model = mixed_model.make_model(k, mixed_model.decompose(k), np.column_stack([np.ones(n), covariates]), seen)
-    fit = mixed_model.reml(model, y)
-    assert 0.05 < fit.h < 0.95
-    assert report[0]["h2_polygenic"] == pytest.approx(fit.h, abs=1e-3)
-    c = np.column_stack([np.ones(n), covariates])[seen]
-    p = np.eye(seen.sum()) - c @ np.linalg.solve(c.T @ c, c.T)
-    noise, prior = fit.scale * (1 - fit.h), fit.scale * fit.h / m
-    covariance = np.linalg.inv(x[:, seen] @ p @ x[:, seen].T / noise + np.eye(m) / prior)
-    mean = covariance @ x[:, seen] @ p @ y[seen] / noise
-    sd = np.sqrt(np.diag(covariance))
-    # 12 means and 12 SDs of 400 draws: 4 standard errors each, false alarm about 1e-3
-    assert (np.abs(drawn.mean(axis=0) - mean) < 4 * sd / np.sqrt(draws)).all()
-    assert (np.abs(drawn.std(axis=0) / sd - 1) < 4 / np.sqrt(2 * draws)).all()
-    correlation = covariance / np.outer(sd, sd)
-    assert np.abs(np.corrcoef(drawn.T) - correlation).max() < 5 / np.sqrt(draws)
-
-
-@pytest.fixture(scope="module")
 def cohort(tmp_path_factory):
-    """1,200 people, 1,000 of them training; 6 traits: polygenic .5 twice, .2, null, sparse .3, binary."""
+    """1,000 people, 800 of them training; 6 traits: polygenic .5 twice, .2, null, sparse .3, binary .5."""
     path = tmp_path_factory.mktemp("weights")
     rng = np.random.default_rng(12)
-    n = 1200
-    parts = [genotypes(rng, n, 450) for _ in range(2)]
+    n = 1000
+    parts = [genotypes(rng, n, 300) for _ in range(2)]
     parts[0][100] = rng.random(2 * n) < 0.002  # rare
     prefixes = [write_triple(path / f"chr{c}", a, c) for c, a in zip(("1", "2"), parts, strict=True)]
     dosage, x = standard(np.vstack(parts))
     covariates = rng.normal(size=(n, 2))
-    g = x.T @ rng.normal(size=(900, 6))
-    sparse = np.zeros(900)
-    sparse[[55, 333, 777]] = [1, -1, 1]
+    g = x.T @ rng.normal(size=(600, 6))
+    sparse = np.zeros(600)
+    sparse[[55, 333, 577]] = [1, -1, 1]
     g[:, 4] = x.T @ sparse
     g = g / g.std(axis=0) * np.sqrt([0.5, 0.5, 0.2, 0, 0.3, 0.5])
     y = g + covariates @ [[0.3], [-0.2]] + rng.normal(size=(n, 6)) * np.sqrt(1 - g.var(axis=0))
     y[:, 5] = y[:, 5] > 0.8
     y[rng.random(n) < 0.05, 1] = np.nan
     y[rng.random(n) < 0.4, 2] = np.nan
-    train = np.sort(rng.choice(n, 1000, replace=False))
+    train = np.sort(rng.choice(n, 800, replace=False))
     names = ("poly", "holes", "half", "null", "sparse", "ill")
     traits = Traits(names, ("linear",) * 5 + ("logistic",), y[train], covariates[train])
-    weights, report = learn_weights(prefixes, train, traits, 3, family=train // 2)
-    return prefixes, train, traits, weights, pd.DataFrame(report).set_index("trait"), dosage, g
+    learnt = learn_weights(prefixes, train, traits, 3, family=train // 2)
+    return prefixes, train, traits, learnt, dosage
+
+
+def pick(traits, *names):
+    place = [traits.names.index(name) for name in names]
+    return traits._replace(names=names, kind=tuple(traits.kind[k] for k in place), values=traits.values[:, place])
 
 
 def test_drawn_scores_behave_like_genetic_values(cohort, tmp_path):
-    prefixes, train, traits, weights, report, dosage, _ = cohort
+    prefixes, train, traits, (weights, report, _), dosage = cohort
+    report = pd.DataFrame(report).set_index("trait")
     write_weights(tmp_path / "weights", weights, "GRCh38")
     table = score(prefixes, train, {t: tmp_path / "weights" / f"{t}.txt.gz" for t in traits.names})
     common = np.minimum(dosage[:, train].mean(axis=1), 2 - dosage[:, train].mean(axis=1)) >= 0.02
     assert not common[100]
     assert (report["sites"] == common.sum()).all()
-    for k, name in enumerate(traits.names):
+    for name in ("poly", "holes", "sparse"):
         assert len(weights[name].values) == common.sum()
-        s, y = table[name].to_numpy(), traits.values[:, k]
+        s, y = table[name].to_numpy(), traits.values[:, traits.names.index(name)]
         seen = ~np.isnan(y)
-        assert report["n"][name] == seen.sum()
-        if report["h2"][name] < 0.02:
-            continue
-        fit = sm.OLS(y[seen], np.column_stack([s, np.ones(1000), traits.covariates])[seen]).fit()
+        fit = sm.OLS(y[seen], np.column_stack([s, np.ones(800), traits.covariates])[seen]).fit()
         # measured spread of the slope at this size is about 0.06
         assert abs(fit.params[0] - 1) < 0.25
-        residual = sm.OLS(y[seen], np.column_stack([np.ones(1000), traits.covariates])[seen]).fit().resid.var()
-        assert s.var() / residual == pytest.approx(report["h2"][name], abs=0.08)
+        residual = sm.OLS(y[seen], np.column_stack([np.ones(800), traits.covariates])[seen]).fit().resid.var()
+        assert s.var() / residual == pytest.approx(report["h2"][name], abs=0.1)
+    assert np.corrcoef(table["ill"], traits.values[:, 5])[0, 1] > 0.1
 
 
-def test_report_finds_heritabilities_and_hits(cohort):
-    *_, report, _, _ = cohort
-    # standard errors are about 0.06; the binary trait is on the observed scale
-    for name, truth in {"poly": 0.5, "holes": 0.5, "half": 0.2, "null": 0.0, "sparse": 0.3}.items():
-        assert abs(report["h2"][name] - truth) < (0.25 if name == "half" else 0.18), name
-    assert report["hits"]["null"] == 0
-    assert 3 <= report["hits"]["sparse"] <= 4
+def test_report_tells_heritabilities_hits_and_honest_prediction(cohort):
+    _, _, traits, (_, entries, out_of_fold), _ = cohort
+    report = pd.DataFrame(entries).set_index("trait")
+    assert list(report["n"]) == list((~np.isnan(traits.values)).sum(axis=0))
+    # standard errors are about 0.06, of half .1 and of ill .15
+    for name, truth in {"poly": 0.5, "holes": 0.5, "half": 0.2, "null": 0.0, "sparse": 0.3, "ill": 0.5}.items():
+        assert abs(report["h2"][name] - truth) < (0.4 if name == "ill" else 0.25 if name == "half" else 0.18), name
+    assert report["hits"]["null"] <= 1
+    assert 3 <= report["hits"]["sparse"] <= 5
     assert report["h2_hits"]["sparse"] > 0.2
-    assert report["kind"]["ill"] == "logistic"
-    assert 0.1 < report["h2"]["ill"] < 0.5
+    assert report["h2"]["sparse"] == pytest.approx(report["h2_hits"]["sparse"] + report["h2_polygenic"]["sparse"])
     assert report["crossfit_r2"]["poly"] > 0.05
     assert abs(report["crossfit_r2"]["null"]) < 0.03
     assert (report["crossfit_r2"] < report["h2"] + 0.02).all()
+    assert report["crossfit_auc"]["ill"] > 0.55
+    assert report["cases"]["ill"] == np.nansum(traits.values[:, 5])
+    assert report["scale"]["ill"] == "SD of the liability"
+    assert report["alpha"].isin([-1.0, -0.3]).all()
+    assert list(out_of_fold.columns) == list(traits.names)
+    seen = ~np.isnan(traits.values[:, 2])
+    for name in ("poly", "sparse"):
+        y = traits.values[:, traits.names.index(name)]
+        assert np.corrcoef(out_of_fold[name], y)[0, 1] > 0.2
+    assert len(out_of_fold) == 800
+    assert out_of_fold["half"].notna().all()
+    assert seen.sum() < 600
 
 
-def test_weights_do_not_depend_on_blocks_or_other_traits(cohort):
-    prefixes, train, traits, weights, *_ = cohort
-    pair = traits._replace(names=("holes", "sparse"), kind=("linear",) * 2, values=traits.values[:, [1, 4]])
-    again, report = learn_weights(prefixes, train, pair, 3, {"block_sites": 100})
+def test_weights_do_not_depend_on_blocks(cohort):
+    prefixes, train, traits, *_ = cohort
+    pair = pick(traits, "holes", "sparse")
+    settings = {"alpha": -1.0, "sweeps": 6}
+    one, report = learn_weights(prefixes, train, pair, 3, settings)[:2]
+    two = learn_weights(prefixes, train, pair, 3, {**settings, "block_sites": 100}).weights
+    other = learn_weights(prefixes, train, pair, 4, settings).weights
     for name in pair.names:
-        assert np.corrcoef(again[name].values, weights[name].values)[0, 1] > 0.99999
+        assert np.corrcoef(one[name].values, two[name].values)[0, 1] > 0.9999
     assert report[0]["crossfit_r2"] is None
-    other, _ = learn_weights(prefixes, train, pair, 4, {"block_sites": 100})
-    assert np.corrcoef(other["holes"].values, weights["holes"].values)[0, 1] < 0.9
+    assert np.corrcoef(one["holes"].values, other["holes"].values)[0, 1] < 0.9
 
 
 def test_people_outside_the_training_rows_reach_no_weight(cohort, tmp_path):
     prefixes, train, traits, *_ = cohort
-    one = traits._replace(names=("sparse",), kind=("linear",), values=traits.values[:, [4]])
-    changed = []
+    one, changed = pick(traits, "sparse"), []
     for prefix in prefixes:
         with Genotypes(prefix) as file:
             alleles, chrom = file.haplotypes(0, file.n_sites), file.sites["chrom"].iloc[0]
-        others = np.setdiff1d(np.arange(1200), train)
+        others = np.setdiff1d(np.arange(1000), train)
         alleles[:, 2 * others] = 1
         changed.append(write_triple(tmp_path / prefix.name, alleles, chrom))
-    mine, _ = learn_weights(prefixes, train, one, 3)
-    theirs, _ = learn_weights(changed, train, one, 3)
-    np.testing.assert_array_equal(mine["sparse"].values, theirs["sparse"].values)
+    mine, theirs = (learn_weights(p, train, one, 3).weights["sparse"] for p in (prefixes, changed))
+    np.testing.assert_array_equal(mine.values, theirs.values)
+
+
+def test_other_methods_share_code_and_report(cohort, tmp_path):
+    """What methods.md says of them: posterior means have too little variance where they were learnt."""
+    prefixes, train, traits, (drawn, _, _), dosage = cohort
+    three = pick(traits, "poly", "sparse", "ill")
+    x, found = dosage[:, train], {}
+    for method in ("blup", "ct", "crossfit"):
+        settings = {"method": method, "alpha": -1.0, "sweeps": 12}
+        weights, report, out_of_fold = learn_weights(prefixes, train, three, 3, settings, family=train // 2)
+        rows = {k: w.sites.index + 300 * (w.sites["chrom"] == "2").to_numpy() for k, w in weights.items()}
+        found[method] = {k: w.values @ x[rows[k]] for k, w in weights.items()}
+        assert {entry["method"] for entry in report} == {method}
+        assert report[0]["crossfit_r2"] == pytest.approx(0 if method == "ct" else 0.15, abs=0.15)
+        write_weights(tmp_path / method, weights)
+        assert len(list((tmp_path / method).iterdir())) == 3
+        if method == "ct":
+            assert report[1]["hits"] == len(weights["sparse"].values) >= 2
+            assert report[2]["scale"] == "log odds"
+        if method == "crossfit":
+            assert np.corrcoef(out_of_fold["poly"], found[method]["poly"])[0, 1] > 0.5
+            assert np.abs(out_of_fold["poly"].mean()) < 0.1
+    y = traits.values[:, 0]
+    mine = drawn["poly"]
+    variance = (mine.values @ x[mine.sites.index + 300 * (mine.sites["chrom"] == "2").to_numpy()]).var()
+    assert found["blup"]["poly"].var() < 0.9 * variance
+    assert np.corrcoef(found["blup"]["poly"], y)[0, 1] > 0.6
+    assert found["crossfit"]["sparse"].var() > 0.15
+
+
+def test_given_scores_are_the_prior_mean(cohort):
+    prefixes, train, traits, _, dosage = cohort
+    one = pick(traits, "poly", "sparse")
+    given = np.column_stack([dosage[333, train] * 40.0 + 1000, np.random.default_rng(1).normal(size=800)])
+    weights, report, _ = learn_weights(prefixes, train, one, 3, {"alpha": -1.0}, given={"sparse": given})
+    assert "given_coefficients" not in report[0]
+    effect, nothing = report[1]["given_coefficients"]
+    y = traits.values[:, 4]
+    fit = sm.OLS(y, np.column_stack([dosage[333, train], np.ones(800), traits.covariates])).fit()
+    assert effect * 40 == pytest.approx(fit.params[0], abs=5 * fit.bse[0])
+    assert abs(nothing) < 0.15
+    place = (weights["sparse"].sites["chrom"] == "2") & (weights["sparse"].sites.index == 33)
+    assert abs(weights["sparse"].values[place.to_numpy()][0]) < abs(fit.params[0]) / 3  # the file's score has it
 
 
 def test_bad_requests_are_told(cohort):
     prefixes, train, traits, *_ = cohort
-    with pytest.raises(InputError, match=r"from 1000 people would need about(.|\n)*at most 500(.|\n)*PGS Catalog"):
-        learn_weights(prefixes, train, traits, 3, {"maximum_people": 500})
-    assert learn_weights(prefixes, train, traits._replace(names=()), 3) == ({}, [])
+    few = traits._replace(values=traits.values[:40], covariates=traits.covariates[:40])
+    with pytest.raises(InputError, match=r"weights of 40 people(.|\n)*at least 50(.|\n)*PGS Catalog"):
+        learn_weights(prefixes, train[:40], few, 3)
+    nothing = learn_weights(prefixes, train, traits._replace(names=(), values=traits.values[:, :0]), 3)
+    assert (nothing.weights, nothing.report) == ({}, [])
+    assert len(nothing.out_of_fold) == 800
     with pytest.raises(ValueError, match="unknown method magic"):
         learn_weights(prefixes, train, traits, 3, {"method": "magic"})
     with pytest.raises(InputError, match=r"no site has an allele frequency of 0\.6"):
         learn_weights(prefixes, train, traits, 3, {"minimum_allele_frequency": 0.6})
 
 
-def test_catalog_files_become_weights(cohort, tmp_path):
-    prefixes, train, *_, dosage, _ = cohort
-    header = "rsID\tchr_name\tchr_position\teffect_allele\tother_allele\teffect_weight\tallelefrequency_effect\n"
-    f = dosage[:, train].mean(axis=1) / 2
-    rows = [5, 40, 460]
-    lines = [
-        f"r\t{'1' if i < 450 else '2'}\t{10 + 5 * (i % 450)}\tA\tT\t{w}\t{1 - f[i]}\n"
-        for i, w in zip(rows, (1.0, 2.0, -3.0), strict=True)
-    ]
-    elsewhere = "r\t9\t1\tA\tC\t1\t0.5\n"
-    (tmp_path / "s.txt").write_text("#pgs_id=PGS1\n#genome_build=GRCh38\n" + header + "".join(lines) + elsewhere)
-    clear = [i for i in rows if abs(f[i] - 0.5) > 0.1]
-    assert len(clear) >= 2
-    weights, report = catalog_weights({"bmi": tmp_path / "s.txt"}, prefixes, train, "GRCh38", 0.3)
-    assert (report[0]["rows"], report[0]["matched"], report[0]["method"]) == (4, len(clear), "pgs")
-    write_weights(tmp_path / "weights", weights, "GRCh38")
-    table = score(prefixes, None, {"bmi": tmp_path / "weights" / "bmi.txt.gz"})
-    expected = sum(w * (2 - dosage[i]) for i, w in zip(rows, (1.0, 2.0, -3.0), strict=True) if i in clear)
-    np.testing.assert_allclose(table["bmi"], expected, atol=1e-6)
+def test_two_hundred_people_and_sixty_traits_work(cohort, caplog):
+    prefixes, train, traits, *_ = cohort
+    rng = np.random.default_rng(5)
+    values = rng.normal(size=(200, 60))
+    values[:, 10:20] = values[:, 10:20] > 0.9
+    values[rng.random(values.shape) < 0.1] = np.nan
+    values[:, 30] = values[:, 31]
+    kind = tuple("logistic" if 10 <= k < 20 else "linear" for k in range(60))
+    many = Traits(tuple(f"t{k}" for k in range(60)), kind, values, traits.covariates[:200])
+    with caplog.at_level(logging.INFO, logger="pseudocohort"):
+        weights, report, _ = learn_weights(prefixes, train[:200], many, 1, {"sweeps": 4}, family=np.arange(200))
+    assert all(np.isfinite(w.values).all() for w in weights.values())
+    assert report[0]["note"].endswith("people tell little of heritability and next to nothing of single sites")
+    assert json.loads(json.dumps(report)) == report
+    assert all(np.isfinite(entry["h2"]) for entry in report)
+    assert any("s left" in message for message in caplog.messages)
+
+
+def test_people_above_the_limit_are_streamed(cohort):
+    """The streamed kernel gives draws of the same kind: heritability, and the slope of the trait on the score."""
+    prefixes, train, traits, *_, dosage = cohort
+    pair = pick(traits, "poly", "sparse")
+    weights, report, _ = learn_weights(prefixes, train, pair, 3, {"dense_up_to": 100, "alpha": -1.0})
+    for name in pair.names:
+        w = weights[name]
+        s = w.values @ dosage[w.sites.index + 300 * (w.sites["chrom"] == "2").to_numpy()][:, train]
+        y = traits.values[:, traits.names.index(name)]
+        fit = sm.OLS(y, np.column_stack([s, np.ones(800), traits.covariates])).fit()
+        assert abs(fit.params[0] - 1) < 0.25
+    assert [abs(e["h2"] - h) < 0.18 for e, h in zip(report, (0.5, 0.3), strict=True)] == [True, True]
+    assert report[1]["hits"] >= 3

@@ -39,7 +39,7 @@ rule import_tables:
         # One file tells the people, so that a chromosome added later leaves them as they are.
         genotypes=of_chromosome("genotypes", max(SCORED, key=place)),
         dictionary=dictionary_file,
-        scores=list(config["scoring_files"].values()),
+        scores=scoring_files(),
         seed="results/secret/seed",
     output:
         people="results/real/people.parquet",

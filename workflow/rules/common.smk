@@ -32,6 +32,8 @@ config = resolve_config(config)
 CHROMOSOMES = config["chromosomes"]
 # Y and MT pass whole from one parent; they are reproduced, but neither scored nor tested.
 SCORED = [chrom for chrom in CHROMOSOMES if chrom not in configuration.WHOLE]
+AUTOSOMES = [chrom for chrom in SCORED if chrom != "X"]
+COHORTS = ["real", "holdout", "synthetic"]
 GENOTYPES = "results/{cohort}/genotypes/chr{chrom}.{suffix}"
 
 
@@ -79,6 +81,11 @@ def of_chromosome(key, chrom):
 def place(chrom):
     """Autosomes by number, X before them."""
     return int(chrom.replace("X", "0"))
+
+
+def scoring_files():
+    """The given PGS Catalog files of all items."""
+    return [path for paths in config["scoring_files"].values() for path in paths]
 
 
 def companions(chrom):

@@ -86,10 +86,47 @@ rule evaluate_associations:
         "../../scripts/evaluate_associations.py"
 
 
+rule heritability:
+    input:
+        genotypes("real", AUTOSOMES),
+        genotypes("synthetic", AUTOSOMES),
+        expand(
+            "results/{cohort}/{table}.parquet",
+            cohort=["real", "synthetic"],
+            table=["phenotypes", "components"],
+        ),
+        people="results/real/people.parquet",
+        dictionary="results/real/dictionary.tsv",
+        real="results/association/real",
+        holdout="results/association/holdout",
+        synthetic="results/association/synthetic",
+        ld_real="results/ld_scores/real",
+        ld_synthetic="results/ld_scores/synthetic",
+        seed="results/secret/seed",
+    output:
+        "results/evaluation/heritability.json",
+    log:
+        "logs/heritability.log",
+    benchmark:
+        "logs/benchmarks/heritability.tsv"
+    threads: 2
+    resources:
+        mem_mb=memory(3000, 20),
+        runtime=minutes(60, 40),
+    params:
+        chromosomes=AUTOSOMES,
+        code=code("heritability"),
+    message:
+        "Heritability and genetic correlation, real and pseudo"
+    script:
+        "../../scripts/heritability.py"
+
+
 rule summary:
     input:
         expand(
-            "results/evaluation/{part}.json", part=["genomes", "items", "associations"]
+            "results/evaluation/{part}.json",
+            part=["genomes", "items", "associations", "heritability"],
         ),
     output:
         "results/evaluation/summary.json",

@@ -15,6 +15,7 @@ from scipy.stats import chi2
 
 from pseudocohort import counter
 from pseudocohort.evaluation.metrics import metric
+from pseudocohort.genetics.results import read_association, traits_in
 
 log = logging.getLogger("pseudocohort")
 GENOME_WIDE = -np.log10(5e-8)
@@ -61,17 +62,15 @@ class Trait(NamedTuple):
 def evaluate_associations(directories: dict[str, str | Path], seed: int) -> tuple[list[dict], dict[str, np.ndarray]]:
     """All metrics of the associations, and aggregates for the figures.
 
-    directories: of `{trait}.tsv.gz` for real, holdout and synthetic. Traits missing in real or synthetic are left
+    directories: of `write_association` for real, holdout and synthetic. Traits missing in real or synthetic are left
     out and counted; a trait missing in the holdout has no floor.
     """
-    names = {c: {p.name.removesuffix(".tsv.gz") for p in Path(d).glob("*.tsv.gz")} for c, d in directories.items()}
+    names = {c: set(traits_in(d)) for c, d in directories.items()}
     shared = sorted(names["real"] & names["synthetic"])
     rng = counter.generator(seed, "evaluate associations")
     traits, arrays, points = [], {}, {}
     for i, name in enumerate(shared):
-        tables = {
-            c: read_association(Path(directories[c]) / f"{name}.tsv.gz") if name in names[c] else None for c in COHORTS
-        }
+        tables = {c: read_association(directories[c], name) if name in names[c] else None for c in COHORTS}
         traits.append(summarise(name, tables))
         points[name] = _points(tables, rng)
         _keep_strongest(points, traits)
@@ -87,20 +86,6 @@ def evaluate_associations(directories: dict[str, str | Path], seed: int) -> tupl
     arrays |= {f"hits/{k}": v for k, v in _hit_arrays(traits, suggestive).items()}
     unmatched = len(names["real"] ^ names["synthetic"])
     return association_metrics(traits, rng, unmatched), arrays
-
-
-def read_association(path: str | Path) -> pd.DataFrame:
-    """Sites with a usable test: columns chrom, pos, ref, alt, beta, se, log10p (-log10 p), n."""
-    table = pd.read_csv(
-        path,
-        sep="\t",
-        usecols=[*KEY, "beta", "se", "log10p", "n"],
-        dtype={"chrom": str, "ref": str, "alt": str},
-        keep_default_na=False,
-        na_values={"beta": ["", "NA", "nan"], "se": ["", "NA", "nan"], "log10p": ["", "NA", "nan"]},
-    )
-    usable = np.isfinite(table["beta"]) & np.isfinite(table["se"]) & (table["se"] > 0) & np.isfinite(table["log10p"])
-    return table[usable].reset_index(drop=True)
 
 
 def chi_square(table: pd.DataFrame) -> np.ndarray:

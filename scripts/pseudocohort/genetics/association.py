@@ -10,89 +10,97 @@ covariates only (Rao 1948). With mu its fitted probabilities and W = mu(1 - mu):
 
     U = g'(y - mu)    V = g'Wg - g'WC (C'WC)^-1 C'Wg    beta = U/V (one Newton step)    se = 1/sqrt(V)
 
-The effect allele is ALT. Males on X have dosage 0 or 2 (a hemizygous effect equals a homozygous one).
-Every trait uses exactly the people who have it. Products are float32 of the minor allele's counts,
-which limits cancellation; the rest is float64 on the host.
+and where |U| > 2 sqrt(V) the saddle-point approximation of U's distribution (`saddlepoint`) in place of the normal:
+se is then set to that with which beta/se has the corrected p.
+
+The effect allele is ALT. Males on X have dosage 0 or 2: a hemizygous effect equals a homozygous one (full dosage
+compensation), as plink2 has it by default (--xchr-model 2).
+Every trait uses exactly the people who have it: sums over the few who lack it are taken off the sums over all.
+Products are float32 of the minor allele's counts, which limits cancellation; counts are exact and the rest float64.
 """
 
-import gzip
 import logging
 import time
 from collections.abc import Iterator
-from functools import partial
-from pathlib import Path
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
-import pysam
-from scipy.special import betainc, betaln, hyp2f1, log_ndtr, ndtri
 
-from pseudocohort.files import atomic_directory
-from pseudocohort.genetics.traits import Traits
+from pseudocohort.genetics.sums import DeviceSums, HostSums, Sums, Tables
 from pseudocohort.genotypes import Genotypes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pseudocohort.genetics.traits import Traits
 
 log = logging.getLogger("pseudocohort")
 
-COLUMNS = ["chrom", "pos", "id", "ref", "alt", "effect_allele", "beta", "se", "log10p", "n", "af"]
-# Below this information V (about the expected number of minor alleles among the rarer of cases and controls) the
-# score of a binary trait is too far from normal for its p to be believed.
-MINIMUM_INFORMATION = 4.0
 COLLINEAR = 1e-4  # a site with less of its variance than this left beside the covariates has no beta
-
-
-class Pattern(NamedTuple):
-    """Linear traits that are missing in the same people.
-
-    columns: positions among the traits.  rows, sign: people to sum over and whether their sums are the
-    answer (+1: few have the trait) or are taken off the sums over everybody (-1: few lack it).
-    half: (k, r) with |half' Q'g|^2 = |projection of g on the covariates|^2 among those who have the trait.
-    """
-
-    columns: np.ndarray
-    rows: np.ndarray
-    sign: int
-    half: np.ndarray
-    n: int
+# Least V of a score test (about the minor alleles among the rarer of cases and controls). Below, one case whom the
+# covariates all but rule out decides. It guards against wrong models, and only in part: with 2 flipped labels among
+# 5,000 that age decides, p < 1e-5 came 26 times too often at sites of any V and twice at V >= 0.1; with ten flipped
+# labels 6 times at V >= 0.1. With a right model no such limit is needed.
+MINIMUM_INFORMATION = 0.1
+HOST_BYTES = 8 << 20  # of a slice of sites in float32: larger ones leave the cache, smaller ones cost calls
+DEVICE_BYTES = 256 << 20
+SLICE = 128  # least sites of a slice, so that the table of the traits is not read anew for too few
 
 
 class Design(NamedTuple):
-    """What is the same for every site. k basis columns, t traits.
+    """What is the same for every site. n people, t traits, k basis columns, p patterns of missing values, l logistic.
 
-    basis: (n, k) orthonormal, spans [1, C].  residuals: (n, t) y~ or y - mu, 0 where missing.
-    squares: (t,) y~'y~.  df: (t,) degrees of freedom, inf for logistic traits.
-    patterns: of the linear traits.  logistic: positions of the logistic traits.
-    weights: (n, l) W of the logistic traits.  halves: (n, l k) W C (C'WC)^-1/2, k columns a trait.
-    count: (t,) people with a value.
+    basis: (n, k) orthonormal, spans [1, C].  tables: for the sums over people; its columns are the basis, y~ or
+    y - mu of the traits (0 where missing) and, k a logistic trait, W C (C'WC)^-1/2.
+    squares: (t,) y~'y~.  df: (t,) degrees of freedom, inf for logistic traits.  count: (t,) people with a value.
+    pattern: (t,) each trait's.  first: (p,) a trait of each.
+    base, sign: (p,) sums over a pattern's people are base x those over all + sign x its part.
+    halves: (p, k, k) with |half' Q'g|^2 = |projection of g on the covariates|^2 among those who have the trait.
+    linear, logistic: positions of the traits.  mu: (l, n) fitted probabilities, 0 where missing.
+    loads: (l, k, k) with covariate part of g in people = basis @ load @ (their columns' products with g).
     """
 
     basis: np.ndarray
-    residuals: np.ndarray
+    tables: Tables
     squares: np.ndarray
     df: np.ndarray
-    patterns: tuple[Pattern, ...]
-    logistic: np.ndarray
-    weights: np.ndarray
-    halves: np.ndarray
     count: np.ndarray
+    pattern: np.ndarray
+    first: np.ndarray
+    base: np.ndarray
+    sign: np.ndarray
+    halves: np.ndarray
+    linear: np.ndarray
+    logistic: np.ndarray
+    mu: np.ndarray
+    loads: np.ndarray
 
 
-class Block(NamedTuple):
-    """Results of consecutive sites: sites (DataFrame chrom pos id ref alt, b rows, index = row of the .pvar)
-    and (b, t) arrays of beta, se (trait units per ALT allele), log10p (-log10 of the two-sided p, so
-    positive) and af (frequency of ALT among the people with the trait); n (t,) those people. A site that
-    does not vary, or not beside the covariates, has NaN."""
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Results of consecutive sites.
 
-    sites: pd.DataFrame
+    sites: DataFrame chrom pos id ref alt, b rows, index = row of the .pvar.  beta, se: (b, t), trait units per ALT
+    allele; a site that does not vary, or not beside the covariates, has NaN.  af: (b, t), frequency of ALT among the
+    people with the trait, NaN where they carry too few minor alleles.  n, df: (t,), those people and the degrees of
+    freedom (inf: normal).  log10p: (b, t), -log10 of the two-sided p, so positive; computed when first asked for.
+    """
+
+    sites: "pd.DataFrame"
     beta: np.ndarray
     se: np.ndarray
-    log10p: np.ndarray
     af: np.ndarray
     n: np.ndarray
+    df: np.ndarray
+
+    @cached_property
+    def log10p(self) -> np.ndarray:
+        from pseudocohort.genetics.tails import minus_log10_p
+
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return minus_log10_p(self.beta / self.se, self.df)
 
 
 def orthonormal(columns: np.ndarray, tolerance: float = 1e-8) -> np.ndarray:
@@ -122,278 +130,222 @@ def fit_null(y: np.ndarray, basis: np.ndarray, iterations: int = 50) -> np.ndarr
     return 1 / (1 + np.exp(-np.clip(basis @ b, -30, 30)))
 
 
-def make_design(traits: Traits) -> Design:
+def _inverse_root(matrix: np.ndarray, tolerance: float) -> tuple[np.ndarray, int]:
+    """R (k, k) with RR' the pseudo-inverse of a positive matrix (k, k), and its rank; columns beyond that are 0."""
+    level, turn = np.linalg.eigh(matrix)
+    keep = level > tolerance
+    return turn * np.where(keep, 1 / np.sqrt(np.where(keep, level, 1)), 0), int(keep.sum())
+
+
+def make_design(traits: "Traits") -> Design:
     """Everything about the traits that no site changes."""
     values = np.asarray(traits.values, dtype=float)
     n, t = values.shape
     basis = orthonormal(np.column_stack([np.ones(n), traits.covariates]))
+    k = basis.shape[1]
+    linear = np.array([j for j in range(t) if traits.kind[j] == "linear"], dtype=int)
+    logistic = np.array([j for j in range(t) if traits.kind[j] == "logistic"], dtype=int)
     seen = ~np.isnan(values)
-    residuals, squares, df = np.zeros((n, t)), np.full(t, np.nan), np.full(t, np.inf)
-    linear = np.array([k for k in range(t) if traits.kind[k] == "linear"], dtype=int)
-    logistic = np.array([k for k in range(t) if traits.kind[k] == "logistic"], dtype=int)
-    patterns = []
-    _, group = np.unique(seen[:, linear], axis=1, return_inverse=True)
-    for g in range(group.max(initial=-1) + 1):
-        columns = linear[group == g]
-        have = seen[:, columns[0]]
-        level, turn = np.linalg.eigh(basis[have].T @ basis[have])
-        keep = level > 1e-8
-        half = turn[:, keep] / np.sqrt(level[keep])
-        q = basis[have] @ half
-        y = values[have][:, columns]
+    first, pattern = _patterns(seen)
+    columns = np.zeros((k + t + k * len(logistic), n), dtype=np.float32)
+    columns[:k] = basis.T
+    squares, df = np.full(t, np.nan), np.full(t, np.inf)
+    base, sign = np.zeros(len(first)), np.ones(len(first))
+    halves, rows, parts = np.zeros((len(first), k, k)), [], []
+    for p, example in enumerate(first):
+        have = seen[:, example]
+        few = have.sum() < n / 2  # sums over those who have it, else over those who lack it
+        if not few:
+            base[p], sign[p] = 1.0, -1.0
+        rows.append(np.flatnonzero(have if few else ~have))
+        parts.append(np.vstack([basis[rows[-1]].T, np.ones(len(rows[-1]))]).astype(np.float32))
+        halves[p], rank = _inverse_root(basis[have].T @ basis[have], 1e-8)
+        members = linear[pattern[linear] == p]
+        y, q = values[np.ix_(have, members)], basis[have] @ halves[p]
         y = y - q @ (q.T @ y)
-        residuals[np.ix_(have, columns)] = y
-        squares[columns], df[columns] = (y * y).sum(axis=0), have.sum() - keep.sum() - 1
-        few = have.sum() < n / 2
-        patterns.append(Pattern(columns, np.flatnonzero(have if few else ~have), 1 if few else -1, half, have.sum()))
-    weights, halves = np.zeros((n, len(logistic))), np.zeros((n, len(logistic), basis.shape[1]))
-    for j, k in enumerate(logistic):
-        have = seen[:, k]
-        q = orthonormal(basis[have])
-        mu = fit_null(values[have, k], q)
-        w = mu * (1 - mu)
-        level, turn = np.linalg.eigh((q.T * w) @ q)
-        keep = level > 1e-10 * level.max()
-        residuals[have, k], weights[have, j] = values[have, k] - mu, w
-        halves[have, j, : keep.sum()] = (w[:, None] * q) @ (turn[:, keep] / np.sqrt(level[keep]))
-    return Design(
-        basis, residuals, squares, df, tuple(patterns), logistic, weights, halves.reshape(n, -1), seen.sum(axis=0)
-    )
+        columns[np.ix_(k + members, have)] = y.T
+        squares[members], df[members] = (y * y).sum(axis=0), have.sum() - rank - 1
+    mu, weights, loads = _null_models(values, seen, basis, logistic, columns)
+    tables = Tables(columns, weights, tuple(rows), tuple(parts), k)
+    count = seen.sum(axis=0)
+    return Design(basis, tables, squares, df, count, pattern, first, base, sign, halves, linear, logistic, mu, loads)
 
 
-@partial(jax.jit, static_argnames="precision")
-def _products(dosage, columns, weights, precision="highest"):
-    """dosage (n, b) int8, columns (c, n), weights (l, n) -> columns @ g (c, b), weights @ g^2 (l, b), sum g^2 (b,)."""
-    g = dosage.astype(jnp.float32)
-    return (
-        jnp.matmul(columns, g, precision=precision),
-        jnp.matmul(weights, g * g, precision=precision),
-        (g * g).sum(axis=0),
-    )
+def _null_models(values, seen, basis, logistic, columns) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """mu (l, n), W (l, n) float32 and loads of the logistic traits, whose columns are put into their rows."""
+    n, k, t = *basis.shape, values.shape[1]
+    mu, weights = np.zeros((len(logistic), n)), np.zeros((len(logistic), n), dtype=np.float32)
+    loads = np.zeros((len(logistic), k, k))
+    for j, trait in enumerate(logistic):
+        have = seen[:, trait]
+        mu[j, have] = fit_null(values[have, trait], orthonormal(basis[have]))
+        w = mu[j] * (1 - mu[j])
+        information = (basis.T * w) @ basis
+        loads[j] = _inverse_root(information, 1e-10 * np.linalg.eigvalsh(information)[-1])[0]
+        columns[k + trait, have], weights[j] = values[have, trait] - mu[j, have], w
+        columns[k + t + j * k : k + t + (j + 1) * k] = (w[:, None] * (basis @ loads[j])).T
+    return mu, weights, loads
 
 
-@jax.jit
-def _partial(dosage, rows, columns):
-    """Sums over some people: rows (m,), columns (c, m), the last 1 or, for padding, 0 -> (c, b), sum g^2 (b,)."""
-    g = dosage[rows].astype(jnp.float32)
-    return jnp.matmul(columns, g, precision="highest"), jnp.matmul(columns[-1], g * g, precision="highest")
+def _patterns(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Traits (n, t) that are missing in the same people: one trait of each pattern (p,), and each trait's pattern."""
+    keys: dict[bytes, int] = {}
+    packed = np.packbits(seen, axis=0).T
+    pattern = np.array([keys.setdefault(row.tobytes(), len(keys)) for row in packed], dtype=int)
+    return np.unique(pattern, return_index=True)[1], pattern
 
 
-def _device_tables(design: Design):
-    """The design as float32 arrays for the products; a pattern's people are padded to a power of two."""
-    columns = jnp.asarray(np.column_stack([design.basis, design.residuals, design.halves]).T, dtype=jnp.float32)
-    weights = jnp.asarray(design.weights.T, dtype=jnp.float32)
-    parts = []
-    for pattern in design.patterns:
-        m = len(pattern.rows)
-        size = 1 << max(m - 1, 0).bit_length() if m else 0
-        rows, table = np.zeros(size, dtype=np.int32), np.zeros((design.basis.shape[1] + 1, size), dtype=np.float32)
-        rows[:m], table[:-1, :m], table[-1, :m] = pattern.rows, design.basis[pattern.rows].T, 1
-        parts.append((jnp.asarray(rows), jnp.asarray(table)))
-    return columns, weights, parts
+class _Slice(NamedTuple):
+    """Statistics of b sites: beta, se, af (t, b); failed: score tests without a saddle point."""
+
+    beta: np.ndarray
+    se: np.ndarray
+    af: np.ndarray
+    failed: int
 
 
-def _one_block(minor: np.ndarray, design: Design, tables) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Regressions on minor allele counts (n, b) int8: g'y~ (b, t), D or V (b, t), sum g (b, t)."""
-    columns, weights, parts = tables
+def _regress(design: Design, sums: Sums, counts: np.ndarray, shift: np.ndarray, minimum: int, dosage) -> _Slice:
+    """The regressions of b sites from their sums, genotype counts (b, 4) and shift (b,).
+
+    dosage: int8 (n, b), ALT counts less the shift.
+    """
     k, t = design.basis.shape[1], len(design.df)
-    dosage = jnp.asarray(minor)
-    product, weighted, squares = (np.asarray(a, dtype=float) for a in _products(dosage, columns, weights))
-    on_basis, cross, halves = product[:k], product[k : k + t], product[k + t :]
-    total = minor.sum(axis=0, dtype=np.int64).astype(float)
-    denominator, count = np.empty((minor.shape[1], t)), np.empty((minor.shape[1], t))
-    for pattern, (rows, table) in zip(design.patterns, parts, strict=True):
-        projected, square, alleles = on_basis, squares, total
-        if len(pattern.rows):
-            part, part_square = (np.asarray(a, dtype=float) for a in _partial(dosage, rows, table))
-            base = 0.0 if pattern.sign > 0 else 1.0
-            projected = base * on_basis + pattern.sign * part[:-1]
-            square, alleles = base * squares + pattern.sign * part_square, base * total + pattern.sign * part[-1]
-        left = square - ((pattern.half.T @ projected) ** 2).sum(axis=0)
-        left[left < COLLINEAR * (square - alleles**2 / pattern.n) + 1e-9] = np.nan
-        denominator[:, pattern.columns], count[:, pattern.columns] = left[:, None], alleles[:, None]
-    for j, trait in enumerate(design.logistic):
-        left = weighted[j] - (halves[j * k : (j + 1) * k] ** 2).sum(axis=0)
-        left[left < np.maximum(COLLINEAR * weighted[j], MINIMUM_INFORMATION)] = np.nan
-        denominator[:, trait] = left
-        lacking = np.flatnonzero(design.weights[:, j] == 0)
-        count[:, trait] = total - minor[lacking].sum(axis=0, dtype=np.int64)
-    return cross.T, denominator, count
-
-
-def _statistics(cross, denominator, design: Design):
-    """beta, se and -log10 p, each (b, t), from g'y~ and D or V."""
+    n0, n1, n2 = counts[:, :3].T.astype(float)
+    total = n1 + 2 * n2 - shift * float(len(design.basis))
+    square = n1 + 4 * np.where(shift == 0, n2, n0)
+    product = sums.product[: k + t].astype(float)
+    parts = sums.parts.astype(float)
+    base, sign = design.base[:, None], design.sign[:, None]
+    projected = base[..., None] * product[:k] + sign[..., None] * parts[:, :k]
+    alleles, squares = base * total + sign * parts[:, k], base * square + sign * parts[:, k + 1]
+    people = design.count[design.first][:, None]
+    explained = np.matmul(design.halves.transpose(0, 2, 1), projected)
+    left = squares - np.einsum("pkb,pkb->pb", explained, explained)
     with np.errstate(invalid="ignore", divide="ignore"):
+        left[left < COLLINEAR * (squares - alleles**2 / people) + 1e-9] = np.nan
+        carried = np.abs(alleles)
+        rare = np.minimum(carried, 2 * people - carried) < minimum
+        af = (alleles / people + shift) / 2
+        left[rare], af[rare] = np.nan, np.nan  # no frequency either: it would count single carriers
+        denominator, cross = left[design.pattern], product[k:]
         beta = cross / denominator
-        se = np.sqrt(np.maximum(design.squares / denominator - beta**2, 0) / design.df)
-        se[:, design.logistic] = 1 / np.sqrt(denominator[:, design.logistic])
-        se[:, design.df < 1] = np.nan
-        return beta, se, minus_log10_p(beta / se, design.df)
+        se = np.sqrt(np.maximum(design.squares[:, None] / denominator - beta * beta, 0) / design.df[:, None])
+    se[design.df < 1] = np.nan
+    failed = 0
+    if len(design.logistic):
+        halves = sums.product[k + t :].astype(float).reshape(-1, k, len(shift))
+        information = sums.weighted - (halves**2).sum(axis=1)
+        few = information < np.maximum(COLLINEAR * sums.weighted, MINIMUM_INFORMATION)
+        information[few | rare[design.pattern[design.logistic]]] = np.nan
+        failed = _score_tests(design, cross, information, halves, dosage, beta, se)
+    return _Slice(beta, se, af[design.pattern], failed)
+
+
+def _score_tests(design: Design, cross, information, halves, dosage, beta, se) -> int:
+    """Put beta and se of the logistic traits into their rows; returns how many saddle points were not found.
+
+    cross: (t, b) scores U.  information: (l, b) V, NaN where there is no test.  halves: (l, k, b).
+    """
+    failed = 0
+    for j, trait in enumerate(design.logistic):
+        score, variance = cross[trait], information[j]
+        beta[trait], se[trait] = score / variance, 1 / np.sqrt(variance)
+        strong = np.flatnonzero(score**2 > 4 * variance)
+        if len(strong):
+            from pseudocohort.genetics.saddlepoint import adjusted_deviates
+
+            z, lost = adjusted_deviates(
+                score[strong],
+                variance[strong],
+                dosage[:, strong].T,
+                (design.loads[j] @ halves[j][:, strong]).T,
+                design.basis,
+                design.mu[j],
+            )
+            se[trait, strong] = np.abs(beta[trait, strong]) / z  # the p of the saddle point, so no other se has it
+            beta[trait, strong[np.isnan(z)]] = np.nan
+            failed += lost
+    return failed
 
 
 def associate(
-    prefixes: list, people_rows, traits: Traits, minimum_minor_allele_count: int = 1, block_sites: int = 4096
+    prefixes: list,
+    people_rows,
+    traits: "Traits",
+    minimum_minor_allele_count: int = 1,
+    block_sites: int = 4096,
+    device: str = "cpu",
 ) -> Iterator[Block]:
     """Stream the association of every trait with every site whose minor allele is frequent enough.
 
     prefixes: .pgen triples, one a chromosome, the same people in each.  people_rows: increasing rows of
     the .psam whose traits these are, or None for all.  minimum_minor_allele_count: alleles of the rarer
     kind among those people (males on X count twice); sites below are left out, and a trait has no estimate at
-    sites where the people who have it fall below, nor a binary one where V < 4.
+    sites where the people who have it fall below, nor a binary one where V < 0.1.  Sites with
+    missing calls are left out and counted in the log.
+    block_sites: of the file, a block; how many are multiplied at once follows from the number of people.
+    device: "cpu", "gpu" (JAX) or "auto"; the results differ by float32 rounding at most.
     Raises ValueError when rows and traits do not fit.
     """
     n = len(traits.values)
     if people_rows is not None and (len(people_rows) != n or (np.diff(people_rows) <= 0).any()):
         raise ValueError("people_rows must increase and have one row a person of traits")
     design = make_design(traits)
-    tables = _device_tables(design)
+    on_host = _on_host(device)
+    width = int(np.clip((HOST_BYTES if on_host else DEVICE_BYTES) // (4 * max(n, 1)), SLICE, max(block_sites, SLICE)))
+    engine = (HostSums if on_host else DeviceSums)(design.tables, width)
     for prefix in prefixes:
         with Genotypes(prefix, people_rows) as genotypes:
             if genotypes.n_people != n:
                 raise ValueError(f"{genotypes.n_people} people in {prefix}, {n} in traits")
-            started = time.monotonic()
+            started, missing, failed = time.monotonic(), 0, 0
             for start, stop in genotypes.blocks(block_sites):
-                dosage = genotypes.dosages(start, stop)
-                alleles = dosage.sum(axis=1, dtype=np.int64)
-                kept = np.flatnonzero(np.minimum(alleles, 2 * n - alleles) >= max(minimum_minor_allele_count, 1))
+                counts = genotypes.counts(start, stop)
+                whole, minor = counts[:, 3] == 0, np.minimum(*(counts[:, 1:2] + 2 * counts[:, [0, 2]]).T)
+                missing += int((~whole).sum())
+                kept = np.flatnonzero(whole & (minor >= max(minimum_minor_allele_count, 1)))
                 if len(kept):
-                    yield _block(
-                        dosage[kept],
-                        alleles[kept] > n,
-                        genotypes.sites.iloc[start:stop].iloc[kept],
-                        design,
-                        tables,
-                        block_sites,
-                        minimum_minor_allele_count,
+                    block, lost = _block(
+                        genotypes, start, kept, counts[kept], design, engine, width, minimum_minor_allele_count
                     )
-            log.info(
-                "association: %s, %d sites, %d traits, %.1f s",
-                Path(prefix).name,
-                genotypes.n_sites,
-                len(traits.names),
-                time.monotonic() - started,
-            )
+                    failed += lost
+                    yield block
+            _report(genotypes, len(traits.names), time.monotonic() - started, missing, failed)
 
 
-def _block(dosage, flip, sites, design: Design, tables, width: int, minimum: int) -> Block:
-    """Block of sites from ALT dosages (b, n); flip (b,): where REF is the rarer allele and is counted."""
-    minor = np.zeros((dosage.shape[1], width), dtype=np.int8)  # one width, so that JAX compiles once
-    minor[:, : len(dosage)] = np.where(flip[:, None], 2 - dosage, dosage).T
-    cross, denominator, count = (a[: len(dosage)] for a in _one_block(minor, design, tables))
-    rare = np.minimum(count, 2 * design.count - count) < minimum
-    denominator[rare], count[rare] = np.nan, np.nan  # nor a frequency: it would count single carriers
-    beta, se, log10p = _statistics(cross, denominator, design)
-    frequency = count / (2 * design.count)
-    beta[flip] = -beta[flip]
-    frequency[flip] = 1 - frequency[flip]
-    return Block(sites, beta, se, log10p, frequency, design.count)
+def _report(genotypes: Genotypes, traits: int, seconds: float, missing: int, failed: int) -> None:
+    name = genotypes.prefix.name
+    log.info("association: %s, %d sites, %d traits, %.1f s", name, genotypes.n_sites, traits, seconds)
+    if missing:
+        log.warning("association: %s: %d sites with missing calls are not tested", name, missing)
+    if failed:
+        log.warning("association: %s: %d score tests have no saddle point and no result", name, failed)
 
 
-def minus_log10_p(t: np.ndarray, df) -> np.ndarray:
-    """-log10 of the two-sided p of Student's t, right however small p is; NaN where t is.
+def _on_host(device: str) -> bool:
+    """Whether the sums are made by numpy: the genome engine's rule for the key `device`."""
+    if device == "cpu":
+        return True
+    from pseudocohort.genome.mosaic import array_module
 
-    t, df: broadcastable; df = inf is the normal distribution.  From df 100 on by Hill's normal deviate
-    (1970, Algorithm 395), which is quick; with fewer, or where t^2 > df/4, by the incomplete beta.
-    """
-    t, df = np.broadcast_arrays(np.abs(np.asarray(t, dtype=float)), np.asarray(df, dtype=float))
-    large = (df >= 100) & ~(t * t > df / 4)
-    out = np.empty(t.shape)
-    out[large] = log_ndtr(-_normal_deviate(t[large], df[large]))
-    out[~large] = _log_tail(t[~large], df[~large])
-    return -(out + np.log(2)) / np.log(10)
+    return array_module(device) is np
 
 
-def _normal_deviate(t, df):
-    """z with Phi(-z) = P(T > t): Hill's expansion in 1/df; t itself where df is infinite."""
-    with np.errstate(invalid="ignore"):
-        a = df - 0.5
-        b = 48 * a * a
-        y = a * np.log1p(t * t / df)
-        z = np.sqrt(y) * (1 + (y + 3 - (((0.4 * y + 3.3) * y + 24) * y + 85.5) / (0.8 * y * y + 100 + b)) / b)
-    return np.where(np.isinf(df), t, z)
-
-
-def _log_tail(t, df):
-    """log P(T > t) for small df: half the incomplete beta I_x(a, 1/2), a = df/2, x = df/(df + t^2).
-
-    Where that underflows: x^a (1-x)^(1/2) 2F1(a + 1/2, 1; a + 1; x) / (a B(a, 1/2)).
-    """
-    a = df / 2
-    x = df / (df + t * t)
-    tail = betainc(a, 0.5, x)
-    near = np.log(np.where(tail < 1e-290, 1, tail) / 2)
-    x = np.where(tail < 1e-290, x, 0.5)
-    far = -a * np.log1p(t * t / df) + 0.5 * np.log1p(-x) - np.log(2 * a) - betaln(a, 0.5)
-    far = far + np.log(hyp2f1(a + 0.5, 1, a + 1, x))
-    return np.where(tail < 1e-290, far, near)
-
-
-def lambda_gc(log10p: np.ndarray) -> float:
-    """Genomic control: median chi-square of the tests over that of the null (Devlin & Roeder 1999).
-
-    log10p: (m,) -log10 p, NaN ignored.  NaN when there is none.
-    """
-    log10p = np.asarray(log10p, dtype=float)
-    if not np.isfinite(log10p).any():
-        return float("nan")
-    return float((ndtri(10.0 ** -np.nanmedian(log10p) / 2) / ndtri(0.25)) ** 2)
-
-
-def _texts(values: np.ndarray) -> pa.Array:
-    """Numbers (b,) as text with 6 significant digits, `NA` for NaN."""
-    values = np.asarray(values, dtype=float)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        digits = 5 - np.floor(np.log10(np.abs(values)))
-        up, down = 10.0 ** np.clip(digits, 0, 300), 10.0 ** np.clip(-digits, 0, 300)
-        rounded = np.where(np.isfinite(digits), np.round(values * up / down) / up * down, values)
-    return pc.fill_null(pc.cast(pa.array(rounded, mask=np.isnan(values)), pa.string()), "NA")
-
-
-def write_association(out_dir: str | Path, blocks: Iterator[Block], names: tuple[str, ...]) -> int:
-    """Write `{trait}.tsv.gz` (bgzip) and its .tbi for every trait; the directory appears whole or not at all.
-
-    Columns chrom pos id ref alt effect_allele beta se log10p n af; log10p is -log10 p; NA where there is
-    no estimate. Returns the number of sites.
-    """
-    n_sites = 0
-    with atomic_directory(out_dir) as part:
-        paths = [part / f"{name}.tsv.gz" for name in names]
-        files = [pysam.BGZFile(str(path), "wb") for path in paths]
-        for file in files:
-            file.write(("\t".join(COLUMNS) + "\n").encode())
-        for block in blocks:
-            sites = block.sites
-            columns = [
-                pa.array(sites[c].astype(str).to_numpy(dtype=object), pa.string())
-                for c in ["chrom", "pos", "id", "ref", "alt", "alt"]
-            ]
-            place = pc.binary_join_element_wise(*columns, "\t")
-            for k, file in enumerate(files):
-                lines = pc.binary_join_element_wise(
-                    place,
-                    _texts(block.beta[:, k]),
-                    _texts(block.se[:, k]),
-                    _texts(block.log10p[:, k]),
-                    str(block.n[k]),
-                    pc.binary_join_element_wise(_texts(block.af[:, k]), "\n", ""),
-                    "\t",
-                )
-                length = pc.sum(pc.binary_length(lines)).as_py()
-                file.write(lines.buffers()[2].to_pybytes()[:length])  # the rows lie end to end in Arrow's buffer
-            n_sites += len(sites)
-        for file, path in zip(files, paths, strict=True):
-            file.close()
-            pysam.tabix_index(str(path), force=True, seq_col=0, start_col=1, end_col=1, line_skip=1)
-    return n_sites
-
-
-def read_association(path: str | Path) -> pd.DataFrame:
-    """A file of `write_association`: a row a site, columns as there (beta, se, log10p, af float64, NaN for NA)."""
-    with gzip.open(path, "rb") as file:
-        return pd.read_csv(
-            file,
-            sep="\t",
-            dtype=dict.fromkeys(["chrom", "id", "ref", "alt", "effect_allele"], str),
-            keep_default_na=False,
-            na_values={c: ["NA"] for c in ("beta", "se", "log10p", "af")},
+def _block(genotypes, start, kept, counts, design: Design, engine, width: int, minimum: int) -> tuple[Block, int]:
+    """Block of the sites start + kept with genotype counts (b, 4), and the number of saddle points not found."""
+    t, n = len(design.df), len(design.basis)
+    beta, se, af = (np.empty((t, len(kept))) for _ in range(3))
+    shift = np.where(counts[:, 1] + 2 * counts[:, 2] > n, 2, 0).astype(np.int8)
+    failed = 0
+    for top in range(0, len(kept), width):
+        part = slice(top, min(top + width, len(kept)))
+        dosage = genotypes.dosages_by_person(start + kept[part])
+        if shift[part].any():
+            dosage -= shift[part]
+        sums = engine(dosage)
+        beta[:, part], se[:, part], af[:, part], lost = _regress(
+            design, sums, counts[part], shift[part], minimum, dosage
         )
+        failed += lost
+    sites = genotypes.sites.iloc[start + kept]
+    return Block(sites, beta.T, se.T, af.T, design.count, design.df), failed

@@ -15,18 +15,37 @@ def rows_of(cohort: str, people: pd.DataFrame) -> np.ndarray | None:
 
 
 def traits_of(
-    phenotypes: pd.DataFrame, people: pd.DataFrame, rows: np.ndarray | None, dictionary: Dictionary
+    phenotypes: pd.DataFrame,
+    people: pd.DataFrame,
+    rows: np.ndarray | None,
+    dictionary: Dictionary,
+    components: pd.DataFrame | None = None,
+    rank_normalise: bool = True,
 ) -> Traits:
-    """Traits of real people (rows of the people table) or of all pseudo people, whose table has sex and stratum."""
+    """Traits of real people (rows of the people table) or of all pseudo people, whose table has sex and stratum.
+
+    components: person, PC1, PC2 ... of these people and perhaps others, to be covariates.  rank_normalise: see
+    `make_traits`. ValueError where somebody is not in `components`.
+    """
     if rows is None:
         sex, stratum = phenotypes["sex"].map({"male": 1, "female": 2}).fillna(0).to_numpy(), phenotypes["stratum"]
-        age = phenotypes.get("age")
+        age, person = phenotypes.get("age"), phenotypes.get("person")
     else:
         phenotypes, people = phenotypes.iloc[rows].reset_index(drop=True), people.iloc[rows]
-        sex, stratum = people["sex"].to_numpy(), people["stratum"]
+        sex, stratum, person = people["sex"].to_numpy(), people["stratum"], people.get("person")
         age = phenotypes[dictionary.age.name] if dictionary.age else None
     age = None if age is None else age.to_numpy(dtype=float)
-    return make_traits(phenotypes, sex, age, stratum.to_numpy(), dictionary)
+    scores = None if components is None else _in_order(components, person)
+    return make_traits(phenotypes, sex, age, stratum.to_numpy(), dictionary, scores, rank_normalise)
+
+
+def _in_order(components: pd.DataFrame, person: pd.Series) -> np.ndarray:
+    """Components (n, k) of the people `person`; columns that none of them has are left out."""
+    place = pd.Index(components["person"]).get_indexer(person)
+    if (place < 0).any():
+        raise ValueError(f"{(place < 0).sum()} people have no row in the table of components")
+    scores = components.drop(columns="person").to_numpy(dtype=float)[place]
+    return scores[:, np.isfinite(scores).any(axis=0)]
 
 
 def select(traits: Traits, names: list[str]) -> Traits:
@@ -36,4 +55,5 @@ def select(traits: Traits, names: list[str]) -> Traits:
         names=tuple(traits.names[k] for k in kept),
         kind=tuple(traits.kind[k] for k in kept),
         values=traits.values[:, kept],
+        units=tuple(traits.units[k] for k in kept) if traits.units else (),
     )

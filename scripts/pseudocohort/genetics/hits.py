@@ -1,4 +1,4 @@
-"""Joint hits of a trait: forward selection of sites, each tested beside those already taken (after COJO, Yang 2012)."""
+"""Candidate sites of a trait: joint hits by forward selection (after COJO, Yang 2012) and weaker, clumped leads."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -6,68 +6,124 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pseudocohort.genetics.association import associate, minus_log10_p, orthonormal
+from pseudocohort.genetics.association import associate
+from pseudocohort.genetics.kernel import minimum_count, orthonormal
+from pseudocohort.genetics.tails import minus_log10_p
 from pseudocohort.genetics.traits import Traits
 from pseudocohort.genotypes import Genotypes
 
-CANDIDATE_P = 1e-4  # only sites that reach it alone are tried as further hits of a locus
+JOINT_P = 1e-4  # only sites that reach it alone are tried as further hits of a locus
 INDEPENDENT = 0.1  # share of a site's variance that the hits before it must leave
+WINDOW, A_WINDOW = 250_000, 50  # bases; a trait's sites of a window that are looked at, so that one locus is not all
+MOST_SITES, MOST_BYTES = 4000, 2**30  # of one trait, before clumping
 
 
-def minimum_count(n: int, frequency: float) -> int:
-    """Least number of minor alleles of a common site among n people."""
-    return max(int(np.ceil(round(2 * n * frequency, 6))), 1)
-
-
-class Hits(NamedTuple):
-    """Joint hits of a trait: sites (k rows, index = row of the .pvar), dosage (k, n), beta (k,) per ALT allele."""
+class Candidates(NamedTuple):
+    """Sites of one trait: sites (k rows chrom pos id ref alt, index = row of the .pvar), dosage (k, n) int8,
+    joint (k,) bool: those of the forward selection, marginal (k,) effects per ALT allele alone, log10p (k,)."""
 
     sites: pd.DataFrame
     dosage: np.ndarray
-    beta: np.ndarray
+    joint: np.ndarray
+    marginal: np.ndarray
+    log10p: np.ndarray
 
 
-def find_hits(prefixes, people_rows, traits: Traits, covariates, settings: Mapping) -> list[Hits]:
-    """Joint hits of every trait, all as linear traits.
+def find_candidates(
+    prefixes, people_rows, traits: Traits, response, covariates, settings: Mapping, joint: bool = True
+) -> list[Candidates]:
+    """Candidates of every trait: joint hits, then clumped leads in order of p.
 
-    Sites that reach p < 1e-4 alone are candidates, in traits where one reaches hit_p.
+    response: (n, t) what is linear in the sites (scores, expected liabilities), NaN where missing.
+    covariates: (n, q) with the intercept.
+    settings: hit_p of joint hits, lead_p and lead_r2 of the others, most_leads, minimum_allele_frequency.
+    joint: look for joint hits; otherwise there are clumped leads only.
     """
-    n, threshold = len(traits.values), -np.log10(settings["hit_p"])
-    linear = traits._replace(kind=("linear",) * len(traits.names))
-    least = minimum_count(n, settings["minimum_allele_frequency"])
+    tables = strongest(prefixes, people_rows, traits, settings)
+    threshold, n = -np.log10(settings["hit_p"]), len(response)
     found = []
-    for prefix in prefixes:
-        for block in associate([prefix], people_rows, linear, least, settings["block_sites"]):
-            strong = np.nan_to_num(block.log10p)
-            rows = np.flatnonzero((strong > -np.log10(CANDIDATE_P)).any(axis=1))
-            found += [(prefix, block.sites.iloc[[i]], strong[i]) for i in rows]
-    strength = np.array([s for *_, s in found]).reshape(-1, len(traits.names))
-    needed = [
-        np.flatnonzero((strength[:, k] > -np.log10(CANDIDATE_P)) & (strength[:, k].max(initial=0) > threshold))
-        for k in range(len(traits.names))
-    ]
-    dosage = _candidate_dosages(
-        [found[i][:2] for i in sorted(set(np.concatenate(needed)))] if found else [], people_rows
-    )
-    hits = []
-    for k, candidates in enumerate(needed):
-        order = [(found[i][0], found[i][1].index[0]) for i in candidates]
-        g = np.array([dosage[key] for key in order], dtype=float).reshape(-1, n)
-        chosen, beta = select_jointly(traits.values[:, k], covariates, g, threshold)
-        sites = [found[candidates[i]][1] for i in chosen]
-        empty = pd.DataFrame(columns=["chrom", "pos", "id", "ref", "alt"])
-        hits.append(Hits(pd.concat(sites) if sites else empty, g[chosen], beta))
-    return hits
+    for k, table in enumerate(tables):
+        dosage = read_dosages(prefixes, people_rows, table, n)
+        tried = np.flatnonzero(table["log10p"].to_numpy() > -np.log10(JOINT_P))
+        taken = np.empty(0, dtype=int)
+        if joint and len(tried) and table["log10p"].max() > threshold:
+            taken = tried[select_jointly(response[:, k], covariates, dosage[tried].astype(float), threshold)[0]]
+        rows = clump(dosage, ~np.isnan(response[:, k]), taken, settings["lead_r2"], settings["most_leads"])
+        rows = rows[(table["log10p"].to_numpy()[rows] > -np.log10(settings["lead_p"])) | np.isin(rows, taken)]
+        part = table.iloc[rows].set_index("row")
+        found.append(
+            Candidates(
+                part[["chrom", "pos", "id", "ref", "alt"]],
+                dosage[rows],
+                np.isin(rows, taken),
+                part["beta"].to_numpy(),
+                part["log10p"].to_numpy(),
+            )
+        )
+    return found
 
 
-def _candidate_dosages(places, people_rows) -> dict:
-    """{(prefix, row): dosages (n,) int8} of single sites."""
-    dosage = {}
-    for prefix in dict.fromkeys(p for p, _ in places):
-        with Genotypes(prefix, people_rows) as genotypes:
-            for row in [site.index[0] for p, site in places if p == prefix]:
-                dosage[prefix, row] = genotypes.dosages(row, row + 1)[0]
+def strongest(prefixes, people_rows, traits: Traits, settings: Mapping) -> list[pd.DataFrame]:
+    """Sites of every trait with p < max(lead_p, 1e-4), strongest first: site columns, row, file, beta, log10p.
+
+    At most 50 of a quarter million bases and 4,000 (fewer with many people) of a trait.
+    """
+    n, t = traits.values.shape
+    least, loosest = minimum_count(n, settings["minimum_allele_frequency"]), max(settings["lead_p"], JOINT_P)
+    parts: list[list[pd.DataFrame]] = [[] for _ in range(t)]
+    for file, prefix in enumerate(prefixes):
+        for block in associate([prefix], people_rows, traits, least, settings["block_sites"]):
+            strength = np.nan_to_num(block.log10p)
+            rows, columns = np.nonzero(strength > -np.log10(loosest))
+            for k in np.unique(columns):
+                here = rows[columns == k]
+                parts[k].append(
+                    block.sites.iloc[here]
+                    .rename_axis("row")
+                    .reset_index()
+                    .assign(file=file, beta=block.beta[here, k], log10p=strength[here, k])
+                )
+    empty = pd.DataFrame(columns=["row", "chrom", "pos", "id", "ref", "alt", "file", "beta", "log10p"])
+    empty = empty.astype({"row": int, "file": int, "pos": int, "beta": float, "log10p": float})
+    tables = []
+    for part in parts:
+        table = pd.concat(part, ignore_index=True) if part else empty
+        table = table.sort_values(["log10p", "file", "row"], ascending=[False, True, True], ignore_index=True)
+        table = table[table.groupby(["file", table["pos"] // WINDOW]).cumcount() < A_WINDOW]
+        tables.append(table.head(max(min(MOST_SITES, MOST_BYTES // (8 * n)), 100)).reset_index(drop=True))
+    return tables
+
+
+def read_dosages(prefixes, people_rows, table: pd.DataFrame, n: int) -> np.ndarray:
+    """Dosages (k, n) int8 of the sites file, row of a table of k rows."""
+    dosage = np.empty((len(table), n), dtype=np.int8)
+    for file in table["file"].unique():
+        places = np.flatnonzero(table["file"] == file)
+        places = places[np.argsort(table["row"].to_numpy()[places])]
+        with Genotypes(prefixes[file], people_rows) as genotypes:
+            dosage[places] = genotypes.dosages_at(table["row"].to_numpy()[places])
     return dosage
+
+
+def clump(dosage: np.ndarray, seen: np.ndarray, first: np.ndarray, r2: float, most: int) -> np.ndarray:
+    """Rows kept: `first`, then each whose squared correlation with all kept before is below r2, in the given order.
+
+    dosage: (k, n).  seen: (n,) bool, people to correlate.  first: rows that are kept anyway.  At most `most`
+    further rows.
+    """
+    x = dosage[:, seen].astype(np.float32)
+    x -= x.mean(axis=1, keepdims=True)
+    x /= np.maximum(np.sqrt((x * x).sum(axis=1, keepdims=True)), 1e-6)
+    free = np.ones(len(x), dtype=bool)
+    free[first] = False
+    for row in first:
+        free &= (x @ x[row]) ** 2 < r2
+    kept = list(first)
+    for row in range(len(x)):
+        if free[row] and len(kept) < most + len(first):
+            kept.append(row)
+            free &= (x @ x[row]) ** 2 < r2
+    return np.array(kept, dtype=int)
 
 
 def select_jointly(y, covariates, dosage, threshold: float) -> tuple[list[int], np.ndarray]:

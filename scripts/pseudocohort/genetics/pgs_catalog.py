@@ -1,14 +1,14 @@
-"""Scoring files of the PGS Catalog: reading (raw or harmonised), matching to a cohort's sites, writing.
+"""Scoring files of the PGS Catalog: reading (raw or harmonised) and writing.
 
-Format: https://www.pgscatalog.org/downloads/ (scoring files 2.0, harmonised files HmPOS). Every effect is
-kept as three numbers, the contribution of 0, 1 and 2 copies of the effect allele, so that additive,
-dominant, recessive and dosage-specific effects are one thing: additive (0, w, 2w), dominant (0, w, w),
-recessive (0, 0, w).
+Format: https://www.pgscatalog.org/downloads/ (scoring files 2.0, harmonised files HmPOS). An effect that is not
+additive is three numbers, the contribution of 0, 1 and 2 copies of the effect allele, so that additive, dominant,
+recessive and dosage-specific effects are one thing: additive (0, w, 2w), dominant (0, w, w), recessive (0, 0, w).
+Files of millions of rows are read as a stream into codes and numbers; no row is ever a Python object.
 """
 
-import csv
 import gzip
-import io
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,38 +18,78 @@ import pandas as pd
 from pseudocohort.cohort.builds import plain_name
 from pseudocohort.errors import InputError
 from pseudocohort.files import atomic
+from pseudocohort.genetics.pgs_table import (
+    COMPLEX,
+    DOSAGE,
+    EMPTY,
+    NUMBERS,
+    POSITIONS,
+    REMEDY,
+    TEXTS,
+    as_frame,
+    bad,
+    read_columns,
+    read_head,
+)
 
-BUILDS = {
-    "grch37": "GRCh37",
-    "hg19": "GRCh37",
-    "ncbi37": "GRCh37",
-    "b37": "GRCh37",
-    "grch38": "GRCh38",
-    "hg38": "GRCh38",
-    "ncbi38": "GRCh38",
-    "b38": "GRCh38",
-}
-DOSAGE = ["dosage_0_weight", "dosage_1_weight", "dosage_2_weight"]
-CLEAR = 0.1  # an allele frequency this far from one half tells the strand of an A/T or C/G site
-MATCHED = ("ref/alt", "alt/ref", "ref/alt, other strand", "alt/ref, other strand")
+REASONS = (
+    "haplotype, diplotype or interaction",
+    "alleles that are not bases",
+    "no position on this build",
+    "effect type that is not known",
+)
+TYPES = ("additive", "dominant", "recessive", "nonadditive", "non-additive")
+COMPRESSION = 1  # level 6 takes five times as long for a tenth less
+
+
+class TraitWeights(NamedTuple):
+    """Weights of one trait: sites (k rows; chrom pos id ref alt) and values, (k,) per ALT allele or (k, 3)
+    contributions of 0, 1, 2 ALT alleles."""
+
+    sites: pd.DataFrame
+    values: np.ndarray
 
 
 class Score(NamedTuple):
     """A scoring file.
 
     name: its id.  header: its `#key=value` lines.  build: of the positions, GRCh37, GRCh38 or "" unknown.
-    table: a row an effect: rsid, chrom (no prefix), pos (int64), effect, other ("" unknown), frequency (of
-    the effect allele, NaN unknown).  values: (rows, 3) contribution of 0, 1, 2 effect alleles.
+    positions: `harmonised` or `author's`.
+    table: a row an effect: chrom (no prefix), pos (int64), effect, other ("" unknown); texts are categorical.
+    weights: (rows,) per effect allele where all effects are additive, else (rows, 3), see `values`.
+    frequency: (rows,) of the effect allele, NaN unknown, or None.  weight_types: those that the file states.
     rows: effects in the file.  refused: {reason: how many of them are not in table}.
     """
 
     name: str
     header: dict[str, str]
     build: str
+    positions: str
     table: pd.DataFrame
-    values: np.ndarray
+    weights: np.ndarray
+    frequency: np.ndarray | None
+    weight_types: tuple[str, ...]
     rows: int
     refused: dict[str, int]
+
+    @property
+    def values(self) -> np.ndarray:
+        """(rows, 3) contributions of 0, 1, 2 effect alleles."""
+        return contributions(self.weights)
+
+
+def contributions(weights: np.ndarray) -> np.ndarray:
+    """(k, 3) contributions of 0, 1, 2 alleles; weights: (k,) per allele, or already these."""
+    weights = np.asarray(weights, dtype=float)
+    return weights[:, None] * [0.0, 1.0, 2.0] if weights.ndim == 1 else weights
+
+
+def standard_build(text: str) -> str:
+    """GRCh37 or GRCh38 by any of their names, "" where none is stated, else the text itself."""
+    for build, names in (("GRCh37", r"(grch|ncbi|build ?|b|^)37|hg19"), ("GRCh38", r"(grch|hg|ncbi|build ?|b|^)38")):
+        if re.search(names, text.lower()):
+            return build
+    return "" if text.strip().lower() in ("", "nr", "na", "none", "unknown") else text.strip()
 
 
 def standard_chrom(names: pd.Series) -> pd.Series:
@@ -65,269 +105,236 @@ def read_scoring_file(path: str | Path, build: str | None = None) -> Score:
     build, else the author's if those are, else InputError. None: harmonised positions if there are any.
     Haplotype, diplotype and interaction effects, alleles that are not bases, and rows that harmonisation
     could not place are left out and counted in `refused`.
-    Raises InputError for a missing column, a missing position column, or a weight that is no number.
+    Raises InputError for a file that is no table or is damaged, for a missing column, and for a weight that is no
+    finite number.
     """
-    header, raw, first_line = _read_lines(path)
-    _require(path, raw, ["effect_allele"])
-    if "effect_weight" not in raw and not set(DOSAGE) <= set(raw):
-        raise InputError(
-            f"{path} has no weights",
-            where=str(path),
-            expected=f"a column effect_weight, or the columns {', '.join(DOSAGE)}",
-            remedy="give a file of the PGS Catalog, raw or harmonised",
-        )
-    chrom, pos, used = _positions(path, raw, header, build)
-    reasons = pd.Series("", index=raw.index)
-    flags = [c for c in ("is_haplotype", "is_diplotype", "is_interaction") if c in raw]
-    bases = raw["effect_allele"].str.fullmatch("[ACGTacgt]+")
-    if "other_allele" in raw:
-        bases &= raw["other_allele"].str.fullmatch("[ACGTacgt]*")
-    reasons[~bases] = "alleles that are not bases"
-    reasons[raw[flags].apply(lambda c: c.str.lower() == "true").any(axis=1)] = "haplotype, diplotype or interaction"
-    lost = ~pos.str.fullmatch(r"\d+") | (chrom == "")
-    if "hm_source" in raw and pos.name == "hm_pos":
-        lost |= raw["hm_source"].str.lower() == "unknown"
-    reasons[lost & (reasons == "")] = "no position (harmonisation failed)"
-    kept = reasons == ""
-    other = raw["other_allele"] if "other_allele" in raw else pd.Series("", index=raw.index)
-    if "hm_inferOtherAllele" in raw:
-        other = other.where(
-            other != "", raw["hm_inferOtherAllele"].where(raw["hm_inferOtherAllele"].str.fullmatch("[ACGT]+"), "")
-        )
-    table = pd.DataFrame(
-        {
-            "rsid": raw.get("rsID", raw.get("rsid", pd.Series("", index=raw.index))),
-            "chrom": standard_chrom(chrom),
-            "pos": pos.where(kept, "0").astype("int64"),
-            "effect": raw["effect_allele"].str.upper(),
-            "other": other.str.upper(),
-            "frequency": _numbers(path, raw, "allelefrequency_effect", first_line),
-        }
-    )
-    values = _effects(path, raw, kept, first_line)
-    refused = reasons[~kept].value_counts().to_dict()
+    return _score(_open(path, build))
+
+
+def read_scoring_files(paths: Iterable[str | Path]) -> Iterator[Score]:
+    """As read_scoring_file, one after the other; files of the same effects with other weights share one table."""
+    last = score = None
+    for path in paths:
+        this = _open(path, None)
+        weights = None if score is None else _other_weights(last, this, score)
+        if weights is None:
+            score = _score(this)
+        else:
+            score = score._replace(name=_name_of(path, this.header), header=this.header, weights=weights)
+        last = this
+        yield score
+
+
+class _Opened(NamedTuple):
+    """A file read, but not understood: columns of chromosome and position, their build, and an Arrow table."""
+
+    path: str | Path
+    header: dict[str, str]
+    start: int
+    chrom: str
+    pos: str
+    build: str
+    table: object
+
+
+def _open(path, build) -> _Opened:
+    header, columns, start = read_head(path)
+    _check_columns(path, columns)
+    chrom, pos, used = _positions(path, columns, header, build)
+    wanted = [c for c in columns if c in {chrom, pos, *NUMBERS, *TEXTS} and (c[:3] != "hm_" or pos == "hm_pos")]
+    return _Opened(path, header, start, chrom, pos, used, read_columns(path, columns, start, wanted))
+
+
+def _score(opened: _Opened) -> Score:
+    path, header, start, chrom, pos, used, table = opened
+    raw = as_frame(table)
+    if len(raw) == 0 and not header:
+        raise bad(path, "holds no effects", "a line of column names, then rows", "give a complete file")
+    why = _reasons(raw, chrom, pos)
+    kept = why == 0
+    weights = _weights(path, raw, kept, start)
+    frequency = None
+    if "allelefrequency_effect" in raw:
+        frequency = _numbers(raw, "allelefrequency_effect")[0][kept]
+        frequency[~((frequency >= 0) & (frequency <= 1))] = np.nan
+    types = raw["weight_type"].unique().tolist() if "weight_type" in raw else []
     return Score(
-        header.get("pgs_id", Path(path).name.split(".")[0].split("_")[0]),
+        _name_of(path, header),
         header,
         used,
-        table[kept].reset_index(drop=True),
-        values[kept],
+        "harmonised" if pos == "hm_pos" else "author's",
+        _table(raw, chrom, pos, kept),
+        weights[kept],
+        frequency if frequency is not None and np.isfinite(frequency).any() else None,
+        tuple(sorted({header.get("weight_type", ""), *types} - {*EMPTY})),
         len(raw),
-        refused,
+        {text: int((why == k).sum()) for k, text in enumerate(REASONS, 1) if (why == k).any()},
     )
 
 
-def _read_lines(path):
-    """Header dict, table of text, line number of the table's first row."""
-    try:
-        content = Path(path).read_bytes()
-        text = (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content).decode()
-    except FileNotFoundError as error:
-        raise InputError(
-            f"there is no scoring file {path}",
-            where=str(path),
-            expected="a readable file",
-            remedy="correct the path under scoring_files",
-        ) from error
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path} cannot be read: {error}", where=str(path), remedy="download the file again"
-        ) from error
-    lines = text.splitlines()
-    start = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
-    header = dict(line.lstrip("#").split("=", 1) for line in lines[:start] if "=" in line)
-    if start >= len(lines) - 1 and not header:
-        raise InputError(
-            f"{path} holds no effects",
-            where=str(path),
-            expected="a line of column names, then rows",
-            remedy="give a complete file",
-        )
-    table = pd.read_csv(
-        io.StringIO("\n".join(lines[start:])), sep="\t", dtype=str, keep_default_na=False, quoting=csv.QUOTE_NONE
-    )
-    return header, table, start + 2
+def _name_of(path, header: dict[str, str]) -> str:
+    found = re.search(r"O?PGS\d{6}", Path(path).name)
+    return header.get("pgs_id") or header.get("omicspred_id") or (found or [Path(path).name.split(".")[0]])[0]
 
 
-def _require(path, raw, columns):
-    missing = [c for c in columns if c not in raw]
-    if missing:
-        raise InputError(
-            f"{path} has no column {missing[0]}",
-            where=str(path),
-            expected=f"PGS Catalog columns; there are {', '.join(raw.columns[:12])}",
-            remedy="give a file of the PGS Catalog, raw or harmonised",
-        )
+def _other_weights(last: _Opened, this: _Opened, score: Score) -> np.ndarray | None:
+    """The weights (rows,) of a file that is else the last one, whose score is given; None if it is another."""
+    columns = [c for c in this.table.column_names if c != "effect_weight"]
+    plain = {this.chrom, this.pos, "effect_allele", "other_allele"} == set(columns) and not score.refused
+    if not plain or last[3:6] != this[3:6] or this.header.get("weight_type") != last.header.get("weight_type"):
+        return None
+    if last.table.column_names != this.table.column_names or not last.table.select(columns).equals(
+        this.table.select(columns)
+    ):
+        return None
+    weights = this.table["effect_weight"].to_numpy()
+    return weights if weights.dtype == np.float64 and np.isfinite(weights).all() else None
 
 
-def _positions(path, raw, header, build):
-    """Chromosome and position columns of the wanted build, and that build."""
-    author = BUILDS.get(header.get("genome_build", "").lower(), "")
-    harmonised = BUILDS.get(header.get("HmPOS_build", "").lower(), "")
-    has_author, has_hm = {"chr_name", "chr_position"} <= set(raw), {"hm_chr", "hm_pos"} <= set(raw)
+def _check_columns(path, columns: list[str]) -> None:
+    """Raise unless the columns are told apart and tell alleles and weights."""
+    present = f"PGS Catalog columns; there are {', '.join(columns[:12])}"
+    if len(columns) == 1 and re.search("[,; ]", columns[0]):
+        raise bad(path, "is not separated by tabs", "columns separated by tabs", "write it with tabs, or " + REMEDY)
+    twice = [c for c in columns if columns.count(c) > 1 and c in (*NUMBERS, *POSITIONS, *TEXTS)]
+    if twice:
+        raise bad(path, f"has column {twice[0]} more than once", "one column of each name")
+    if "effect_allele" not in columns:
+        raise bad(path, "has no column effect_allele", present)
+    if "effect_weight" not in columns and not set(DOSAGE) <= set(columns):
+        raise bad(path, "has no weights", f"a column effect_weight, or the columns {', '.join(DOSAGE)}")
+
+
+def _positions(path, columns, header, build) -> tuple[str, str, str]:
+    """Columns of chromosome and position of the wanted build, and that build."""
+    author = standard_build(header.get("genome_build", ""))
+    harmonised = standard_build(header.get("HmPOS_build", ""))
+    has_author, has_hm = {"chr_name", "chr_position"} <= set(columns), {"hm_chr", "hm_pos"} <= set(columns)
     if not has_author and not has_hm:
-        raise InputError(
-            f"{path} has no positions",
-            where=str(path),
-            expected="chr_name and chr_position, or hm_chr and hm_pos",
-            remedy="download the harmonised file (HmPOS) of this score from the PGS Catalog",
-        )
+        remedy = "download the harmonised file (HmPOS) of this score from the PGS Catalog"
+        raise bad(path, "has no positions", "chr_name and chr_position, or hm_chr and hm_pos", remedy)
     if has_hm and (build is None or harmonised in ("", build)):
-        return raw["hm_chr"], raw["hm_pos"], harmonised
+        return "hm_chr", "hm_pos", harmonised
     if has_author and (build is None or author == build or (not author and not has_hm)):
-        return raw["chr_name"], raw["chr_position"], author
+        return "chr_name", "chr_position", author
     found = " and ".join(sorted({b for b, has in ((author, has_author), (harmonised, has_hm)) if has and b}))
-    raise InputError(
-        f"{path} has positions on {found or 'an unstated build'}, the cohort's are on {build}",
-        where=str(path),
-        expected=f"#genome_build or #HmPOS_build = {build}",
-        remedy=f"download the file harmonised to {build}, or correct `build` in the config",
+    raise bad(
+        path,
+        f"has positions on {found or 'an unstated build'}, the cohort's are on {build}",
+        f"#genome_build or #HmPOS_build = {build}",
+        f"download the file harmonised to {build}, or correct `build` in the config",
     )
 
 
-def _numbers(path, raw, column, first_line) -> np.ndarray:
-    """A column as float64, NaN where empty or where there is no such column."""
-    if column not in raw:
-        return np.full(len(raw), np.nan)
-    text = raw[column].replace({"NA": "", "NR": ""})
-    numbers = pd.to_numeric(text, errors="coerce").to_numpy(dtype=float)
-    wrong = np.flatnonzero(np.isnan(numbers) & (text != "").to_numpy())
-    if len(wrong):
-        raise InputError(
-            f"{len(wrong)} values of column {column} are no numbers",
-            where=f"{path}, line {first_line + wrong[0]}",
-            expected="a decimal number",
-            remedy="correct or remove these rows",
-        )
-    return numbers
+def _each(column: pd.Series, function) -> np.ndarray:
+    """function(text) of every row, computed once a category."""
+    return np.array([function(text) for text in column.cat.categories] or [function("")])[column.cat.codes]
 
 
-def _effects(path, raw, kept, first_line) -> np.ndarray:
-    """(rows, 3) contributions of 0, 1, 2 effect alleles; every kept row must have them."""
-    weight = _numbers(path, raw, "effect_weight", first_line)
-    kind = raw["effect_type"].str.lower() if "effect_type" in raw else pd.Series("additive", index=raw.index)
-    for flag, name in (("is_dominant", "dominant"), ("is_recessive", "recessive")):
+def _recoded(column: pd.Series, function) -> pd.Categorical:
+    """function(text) of every row as a categorical column."""
+    codes, texts = pd.factorize(np.array([function(text) for text in column.cat.categories], dtype=object))
+    return pd.Categorical.from_codes(codes[column.cat.codes] if len(codes) else [], texts)
+
+
+def _true(column: pd.Series) -> np.ndarray:
+    return _each(column, lambda text: text.lower() == "true")
+
+
+def _reasons(raw: pd.DataFrame, chrom: str, pos: str) -> np.ndarray:
+    """Why a row is refused, (rows,): 0 it is not, else 1 + the place in REASONS."""
+    lost = (_position(raw[pos]) <= 0) | _each(raw[chrom], lambda text: text in EMPTY)
+    if "hm_source" in raw:
+        lost |= _each(raw["hm_source"], lambda text: text.lower() == "unknown")
+    why = np.where(lost, 3, 0).astype(np.int8)
+    if "effect_type" in raw:
+        why[~_each(raw["effect_type"], lambda text: text in EMPTY or text.lower() in TYPES)] = 4
+    why[~_each(raw["effect_allele"], lambda text: bool(re.fullmatch("[ACGTacgt]+", text)))] = 2
+    if "other_allele" in raw:
+        why[~_each(raw["other_allele"], lambda text: text in EMPTY or bool(re.fullmatch("[ACGTacgt]+", text)))] = 2
+    for flag in COMPLEX:
         if flag in raw:
-            kind = kind.mask(raw[flag].str.lower() == "true", name)
-    copies = np.where(kind == "dominant", 1.0, np.where(kind == "recessive", 0.0, 1.0))
-    twice = np.where((kind == "dominant") | (kind == "recessive"), 1.0, 2.0)
-    values = np.column_stack([0 * weight, copies * weight, twice * weight])
-    if set(DOSAGE) <= set(raw):
-        dosage = np.column_stack([_numbers(path, raw, c, first_line) for c in DOSAGE])
-        values = np.where(np.isnan(weight)[:, None], dosage, values)
-    wrong = np.flatnonzero(np.isnan(values).any(axis=1) & kept.to_numpy())
-    if len(wrong):
-        raise InputError(
-            f"{len(wrong)} effects have no weight",
-            where=f"{path}, line {first_line + wrong[0]}",
-            expected="a weight in every row",
-            remedy="correct or remove these rows",
-        )
+            why[_true(raw[flag])] = 1
+    return why
+
+
+def _position(column: pd.Series) -> np.ndarray:
+    """int64 (rows,); 0 or less where there is none."""
+    if column.dtype == np.int64:
+        return column.to_numpy()
+    return _each(column, lambda text: int(float(text)) if re.fullmatch(r"\d{1,12}(\.0*)?", text) else -1)
+
+
+def _table(raw: pd.DataFrame, chrom: str, pos: str, kept: np.ndarray) -> pd.DataFrame:
+    """The kept rows: chrom, pos, effect, other."""
+    raw = raw if kept.all() else raw[kept]
+
+    def allele(text):
+        return "" if text in EMPTY else text.upper()
+
+    other = pd.Categorical.from_codes(np.zeros(len(raw), dtype=np.int8), [""])
+    if "other_allele" in raw:
+        other = _recoded(raw["other_allele"], allele)
+    if "hm_inferOtherAllele" in raw and (np.asarray(other) == "").any():
+        inferred = _recoded(raw["hm_inferOtherAllele"], lambda text: text if re.fullmatch("[ACGT]+", text) else "")
+        other = pd.Categorical(np.where(np.asarray(other) == "", np.asarray(inferred), np.asarray(other)))
+    columns = {
+        "chrom": _recoded(raw[chrom], plain_name),
+        "pos": _position(raw[pos]),
+        "effect": _recoded(raw["effect_allele"], allele),
+        "other": other,
+    }
+    return pd.DataFrame(columns, copy=False)
+
+
+def _numbers(raw: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
+    """A column as float64, NaN where empty or where there is no such column, and which texts are no finite number."""
+    if column not in raw:
+        return np.full(len(raw), np.nan), np.zeros(len(raw), dtype=bool)
+    values = raw[column]
+    if values.dtype == np.float64:
+        return values.to_numpy().copy(), np.isinf(values.to_numpy())
+    texts = values.cat.categories
+    numbers = pd.to_numeric(texts.to_series().replace(EMPTY, ""), errors="coerce").to_numpy(dtype=float)
+    wrong = ~np.isfinite(numbers) & ~texts.isin(EMPTY)
+    return (numbers[values.cat.codes], wrong[values.cat.codes]) if len(texts) else (np.zeros(0), np.zeros(0, bool))
+
+
+def _weights(path, raw: pd.DataFrame, kept: np.ndarray, start: int) -> np.ndarray:
+    """(rows,) where every kept effect is additive, else (rows, 3); every kept row must have its weights."""
+    columns = {}
+    for name in ("effect_weight", *(DOSAGE if set(DOSAGE) <= set(raw) else ())):
+        columns[name], wrong = _numbers(raw, name)
+        _refuse_rows(path, wrong, start, f"values of column {name} are no numbers", "a finite decimal number")
+    weight = columns.pop("effect_weight")
+    once, twice = np.ones(len(raw)), np.full(len(raw), 2.0)
+    for name, of_one in (("dominant", 1.0), ("recessive", 0.0)):
+        chosen = np.zeros(len(raw), dtype=bool)
+        if "effect_type" in raw:
+            chosen |= _each(raw["effect_type"], lambda text, name=name: text.lower() == name)
+        if f"is_{name}" in raw:
+            chosen |= _true(raw[f"is_{name}"])
+        once[chosen], twice[chosen] = of_one, 1.0
+    missing = np.isnan(weight)
+    by_dosage = missing & np.isfinite([*columns.values()]).all(axis=0) if columns else np.zeros(len(raw), dtype=bool)
+    _refuse_rows(path, missing & ~by_dosage & kept, start, "effects have no weight", "a weight in every row")
+    if not by_dosage.any() and (twice == 2).all():
+        return weight
+    values = np.column_stack([np.zeros(len(raw)), once * weight, twice * weight])
+    if by_dosage.any():
+        values[by_dosage] = np.column_stack([*columns.values()])[by_dosage]
     return values
 
 
-def reverse_complement(alleles: pd.Series) -> pd.Series:
-    return alleles.str.translate(str.maketrans("ACGT", "TGCA")).str[::-1]
-
-
-def match_score(
-    score: Score, sites: pd.DataFrame, frequency: np.ndarray | None = None, minimum_overlap: float = 0.5
-) -> tuple[np.ndarray, np.ndarray, dict]:
-    """Find a score's effects among a cohort's sites.
-
-    sites: all chromosomes, columns chrom pos ref alt.  frequency: of ALT in the cohort, (sites,) or None.
-    An effect fits a site of its position by its alleles as ref/alt, else alt/ref, else either on the other
-    strand. At A/T and C/G sites the strand is told by the effect allele's frequency where the file gives
-    one and both it and the cohort's are more than 0.1 from one half; else the effect is dropped.
-    Returns rows of `sites` (k,) increasing, contributions of 0, 1, 2 ALT alleles (k, 3), and the report
-    {rows, matched, overlap, reasons: {text: count}}.
-    Raises InputError when matched/rows < minimum_overlap.
-    """
-    pairs, candidates = _candidates(score.table, sites)
-    reasons = dict(score.refused)
-    reasons["not in the cohort"] = len(score.table) - candidates["row"].nunique()
-    reasons["alleles differ from the cohort's"] = candidates["row"].nunique() - pairs["row"].nunique()
-    best = pairs[pairs["way"] == pairs.groupby("row")["way"].transform("min")]
-    several = best["row"].duplicated(keep=False)
-    reasons["several sites fit (multi-allelic)"] = best["row"][several].nunique()
-    best = best[~several].sort_values(["site", "way", "row"])
-    repeated = best["site"].duplicated()
-    reasons["another effect on the same site"] = int(repeated.sum())
-    best = best[~repeated]
-    swapped, dropped, decided = _strands(best, score, sites, frequency)
-    reasons["strand not known (A/T or C/G)"] = int(dropped.sum())
-    reasons["strand told by frequency (A/T or C/G)"] = int(decided.sum())
-    for way, text in enumerate(MATCHED):
-        reasons[f"matched {text}"] = int(((best["way"] == way) & ~dropped & ~decided).sum())
-    best, swapped = best[~dropped], swapped[~dropped]
-    values = score.values[best["row"]]
-    values = np.where(swapped[:, None], values[:, ::-1], values)
-    overlap = len(best) / max(score.rows, 1)
-    report = {
-        "rows": score.rows,
-        "matched": len(best),
-        "overlap": overlap,
-        "build": score.build or "not stated",
-        "reasons": {text: int(count) for text, count in reasons.items() if count},
-    }
-    if overlap < minimum_overlap:
-        told = "; ".join(f"{text}: {count}" for text, count in report["reasons"].items())
+def _refuse_rows(path, wrong: np.ndarray, start: int, what: str, expected: str) -> None:
+    """Raise when any row is wrong, with its line (where no line of the file is empty)."""
+    if wrong.any():
         raise InputError(
-            f"only {len(best)} of {score.rows} effects of {score.name} are at the cohort's sites ({told})",
-            where=score.name,
-            expected=f"at least {minimum_overlap:.0%}",
-            remedy="check the build, or lower minimum_overlap in the config",
+            f"{wrong.sum()} {what}",
+            where=f"{path}, line {start + 1 + wrong.argmax()}",
+            expected=expected,
+            remedy="correct or remove these rows",
         )
-    return best["site"].to_numpy(), values, report
-
-
-def _candidates(table: pd.DataFrame, sites: pd.DataFrame):
-    """Pairs of effect and site with fitting alleles (row, site, way 0..3), and all pairs of equal position."""
-    left = pd.DataFrame(
-        {
-            "row": np.arange(len(table)),
-            "chrom": table["chrom"],
-            "pos": table["pos"],
-            "effect": table["effect"],
-            "other": table["other"],
-        }
-    )
-    right = pd.DataFrame(
-        {
-            "site": np.arange(len(sites)),
-            "chrom": standard_chrom(sites["chrom"]).to_numpy(),
-            "pos": sites["pos"].to_numpy(),
-            "ref": sites["ref"].str.upper().to_numpy(),
-            "alt": sites["alt"].str.upper().to_numpy(),
-        }
-    )
-    pairs = left.merge(right, on=["chrom", "pos"])
-    known = pairs["other"] != ""
-    flip_effect, flip_other = reverse_complement(pairs["effect"]), reverse_complement(pairs["other"])
-    ways = [
-        (pairs["effect"] == pairs["alt"]) & (~known | (pairs["other"] == pairs["ref"])),
-        (pairs["effect"] == pairs["ref"]) & (~known | (pairs["other"] == pairs["alt"])),
-        known & (flip_effect == pairs["alt"]) & (flip_other == pairs["ref"]),
-        known & (flip_effect == pairs["ref"]) & (flip_other == pairs["alt"]),
-    ]
-    pairs["way"] = np.select([w.to_numpy(dtype=bool) for w in ways], range(4), -1)
-    return pairs[pairs["way"] >= 0], pairs
-
-
-def _strands(best, score, sites, frequency):
-    """(effect allele is REF, dropped, decided by frequency), each bool (matches,)."""
-    ref, alt = (sites[c].iloc[best["site"]].str.upper().reset_index(drop=True) for c in ("ref", "alt"))
-    ambiguous = (reverse_complement(ref) == alt).to_numpy(dtype=bool)
-    swapped = best["way"].isin([1, 3]).to_numpy()
-    if frequency is None:
-        return swapped, ambiguous, np.zeros(len(best), dtype=bool)
-    theirs = score.table["frequency"].to_numpy()[best["row"]]
-    here = np.asarray(frequency)[best["site"]]
-    here = np.where(swapped, 1 - here, here)
-    clear = (np.abs(theirs - 0.5) > CLEAR) & (np.abs(here - 0.5) > CLEAR)
-    decided = ambiguous & clear
-    turned = decided & ((theirs > 0.5) != (here > 0.5))
-    return swapped ^ turned, ambiguous & ~clear, decided
 
 
 def write_scoring_file(
@@ -341,40 +348,58 @@ def write_scoring_file(
     """Write effects in PGS Catalog format 2.0, gzipped, without time stamp; returns their number.
 
     sites: (k rows) chrom pos id ref alt.  weights: (k,) per ALT allele, or (k, 3) contributions of 0, 1, 2
-    ALT alleles. Zero effects are not written. An additive effect that is zero for two ALT alleles is
-    written for REF; when an effect is not additive, all are written as dosage weights.
+    ALT alleles; nine digits are kept. Zero effects are not written. An additive effect that is zero for two ALT
+    alleles is written for REF; when an effect is not additive, all are written as dosage weights.
     """
-    values = np.asarray(weights, dtype=float)
-    values = values[:, None] * [0.0, 1.0, 2.0] if values.ndim == 1 else values
-    kept = (values != 0).any(axis=1)
-    sites, values = sites[kept], values[kept]
-    on_ref = (values[:, 2] == 0) & (values[:, 0] != 0)
-    values = np.where(on_ref[:, None], values[:, ::-1], values)
-    table = pd.DataFrame(
-        {
-            "rsID": sites["id"].to_numpy(),
-            "chr_name": sites["chrom"].to_numpy(),
-            "chr_position": sites["pos"].to_numpy(),
-            "effect_allele": np.where(on_ref, sites["ref"], sites["alt"]),
-            "other_allele": np.where(on_ref, sites["alt"], sites["ref"]),
-        }
-    )
-    additive = (values[:, 0] == 0) & np.isclose(values[:, 2], 2 * values[:, 1], rtol=1e-12, atol=0)
-    if additive.all():
-        table["effect_weight"] = values[:, 1]
-    else:
-        table[DOSAGE] = values
+    import pyarrow as pa
+    import pyarrow.csv as csv
+
+    weights = np.asarray(weights, dtype=float)
+    kept = weights != 0 if weights.ndim == 1 else (weights != 0).any(axis=1)
+    sites, weights = (sites, weights) if kept.all() else (sites[kept], weights[kept])
+    columns = _columns(sites, weights)
     head = {
         "format_version": "2.0",
         "pgs_name": trait,
         "trait_reported": trait,
         "genome_build": build or "NR",
-        "variants_number": str(len(table)),
+        "variants_number": str(len(sites)),
         **(meta or {}),
     }
     text = "###PGS CATALOG SCORING FILE - see https://www.pgscatalog.org/downloads/#dl_ftp_scoring\n"
-    text += "".join(f"#{key}={value}\n" for key, value in head.items())
-    text += table.to_csv(sep="\t", index=False, float_format="%.9g")
-    with atomic(path) as part:
-        part.write_bytes(gzip.compress(text.encode(), compresslevel=6, mtime=0))
-    return len(table)
+    text += "".join(f"#{key}={value}\n" for key, value in head.items()) + "\t".join(columns) + "\n"
+    table = pa.table({name: pa.array(values, from_pandas=True) for name, values in columns.items()})
+    options = csv.WriteOptions(include_header=False, batch_size=2**16, delimiter="\t", quoting_style="none")
+    with atomic(path) as part, open(part, "wb") as raw, gzip.GzipFile("", "wb", COMPRESSION, raw, mtime=0) as file:
+        file.write(text.encode())
+        csv.write_csv(table, file, options)
+    return len(sites)
+
+
+def _columns(sites: pd.DataFrame, weights: np.ndarray) -> dict:
+    """Columns of a scoring file by name; all effects additive, or all as dosage weights."""
+    on_ref = np.zeros(len(sites), dtype=bool)
+    if weights.ndim == 2:
+        on_ref = (weights[:, 2] == 0) & (weights[:, 0] != 0)
+        weights = np.where(on_ref[:, None], weights[:, ::-1], weights)
+        if ((weights[:, 0] == 0) & np.isclose(weights[:, 2], 2 * weights[:, 1], rtol=1e-12, atol=0)).all():
+            weights = weights[:, 1]
+    ref, alt = sites["ref"], sites["alt"]
+    effect, other = (alt, ref) if not on_ref.any() else (alt.where(~on_ref, ref), ref.where(~on_ref, alt))
+    return {
+        "rsID": sites["id"],
+        "chr_name": sites["chrom"],
+        "chr_position": sites["pos"],
+        "effect_allele": effect,
+        "other_allele": other,
+        **dict(zip(["effect_weight"] if weights.ndim == 1 else DOSAGE, np.atleast_2d(_nine(weights.T)), strict=True)),
+    }
+
+
+def _nine(values: np.ndarray) -> np.ndarray:
+    """The nearest numbers of nine significant digits, whose shortest text is no longer than these."""
+    size = np.abs(values, where=values != 0, out=np.ones_like(values))
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        unit = 10.0 ** (8 - np.floor(np.log10(size)))
+        rounded = np.round(values * unit) / unit
+    return np.where(np.isfinite(rounded), rounded, values)

@@ -8,15 +8,17 @@ from scipy.special import ndtri
 
 MINIMUM_VALUES = 30  # fewer people with a value than this: the trait is left out
 MINIMUM_CASES = 10  # fewer cases or fewer controls than this: the trait is left out
+NORMAL_SCORES = "SD of rank-based inverse normal scores"
+OWN_UNITS = {"count": "counts", "ordinal": "categories"}
 
 
 class Traits(NamedTuple):
     """Traits of n people, ready for regression on dosages.
 
     names: (t,).  kind: (t,) `linear` or `logistic`.  values: (n, t) float64, NaN where missing; linear
-    traits are rank-based inverse normal scores, logistic ones 0 or 1.
+    traits are rank-based inverse normal scores or in their own units, logistic ones 0 or 1.
     covariates: (n, q) float64 without intercept, mean 0 and variance 1, constant columns dropped.
-    covariate_names: (q,).  left_out: {trait: why it has no column here}.
+    covariate_names: (q,).  left_out: {trait: why it has no column here}.  units: (t,), of an effect.
     """
 
     names: tuple[str, ...]
@@ -25,6 +27,7 @@ class Traits(NamedTuple):
     covariates: np.ndarray
     covariate_names: tuple[str, ...] = ()
     left_out: dict[str, str] = {}  # noqa: RUF012 - never changed
+    units: tuple[str, ...] = ()
 
 
 def inverse_normal(values: np.ndarray) -> np.ndarray:
@@ -52,11 +55,12 @@ def codes_of(column: pd.Series, categories: tuple[str, ...]) -> np.ndarray:
     return codes
 
 
-def make_covariates(sex, age, stratum) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Standardised covariates age, age^2, sex and one column for every stratum but the largest.
+def make_covariates(sex, age, stratum, components=None) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Standardised covariates age, age^2, sex, one column for every stratum but the largest, and components.
 
     sex: (n,) codes 0 unknown, 1 male, 2 female; unknown stands midway.  age: (n,) years or None.
-    stratum: (n,) str or None.  Returns ((n, q), names); rows without an age are NaN in the age columns.
+    stratum: (n,) str or None; people without one are a stratum of their own.  components: (n, k) or None.
+    Returns ((n, q), names); rows without an age are NaN in the age columns, those without a component in its column.
     """
     sex = np.asarray(sex)
     columns = {}
@@ -66,9 +70,12 @@ def make_covariates(sex, age, stratum) -> tuple[np.ndarray, tuple[str, ...]]:
         columns |= {"age": centred, "age^2": centred**2}
     columns["sex"] = np.select([sex == 1, sex == 2], [-1.0, 1.0], 0.0)
     if stratum is not None:
-        sizes = pd.Series(np.asarray(stratum, dtype=object)).value_counts()
+        stratum = pd.Series(np.asarray(stratum, dtype=object)).fillna("unknown").to_numpy(dtype=object)
+        sizes = pd.Series(stratum).value_counts()
         smaller = sorted(set(sizes.index) - {max(sizes.index, key=lambda s: (sizes[s], s))})
-        columns |= {f"stratum {s}": (np.asarray(stratum, dtype=object) == s).astype(float) for s in smaller}
+        columns |= {f"stratum {s}": (stratum == s).astype(float) for s in smaller}
+    if components is not None:
+        columns |= {f"PC{j + 1}": column for j, column in enumerate(np.asarray(components, dtype=float).T)}
     kept = {}
     for name, column in columns.items():
         seen = column[np.isfinite(column)]
@@ -77,19 +84,23 @@ def make_covariates(sex, age, stratum) -> tuple[np.ndarray, tuple[str, ...]]:
     return np.column_stack([*kept.values()]) if kept else np.empty((len(sex), 0)), tuple(kept)
 
 
-def make_traits(phenotypes: pd.DataFrame, people_sex, age, stratum, dictionary) -> Traits:
+def make_traits(
+    phenotypes: pd.DataFrame, people_sex, age, stratum, dictionary, components=None, rank_normalise: bool = True
+) -> Traits:
     """Traits of the dictionary's trait items, in its order.
 
     phenotypes: a row a person, a column an item (continuous, count: numbers; binary, ordinal: category
     codes); a value that the dictionary's rules forbid is missing here as there.
     people_sex: (n,) 0, 1 or 2.  age: (n,) or None; people without an age are missing in every trait.
-    stratum: (n,) or None.  A trait with fewer than 30 values, without variance, or with fewer than
+    stratum: (n,) or None.  components: (n, k) principal components or None.  rank_normalise: continuous, count
+    and ordinal items as rank-based inverse normal scores; otherwise values as they are, categories numbered from 0.
+    A trait with fewer than 30 values, without variance, or with fewer than
     10 cases or controls is left out and named, with the reason, in `left_out`.
     """
-    covariates, covariate_names = make_covariates(people_sex, age, stratum)
+    covariates, covariate_names = make_covariates(people_sex, age, stratum, components)
     unusable = ~np.isfinite(covariates).all(axis=1)
     covariates = np.where(np.isfinite(covariates), covariates, 0.0)
-    columns, kinds, left_out = {}, [], {}
+    columns, kinds, units, left_out = {}, [], [], {}
     for name in dictionary.traits:
         item = dictionary[name]
         if name not in phenotypes.columns:
@@ -104,10 +115,13 @@ def make_traits(phenotypes: pd.DataFrame, people_sex, age, stratum, dictionary) 
         if reason:
             left_out[name] = reason
             continue
-        columns[name] = values if binary else inverse_normal(values)
+        scores = rank_normalise and not binary
+        columns[name] = inverse_normal(values) if scores else values
         kinds.append("logistic" if binary else "linear")
+        own = "log odds" if binary else item.unit or OWN_UNITS.get(item.type, "units of the phenotype table")
+        units.append(NORMAL_SCORES if scores else own)
     values = np.column_stack([*columns.values()]) if columns else np.empty((len(phenotypes), 0))
-    return Traits(tuple(columns), tuple(kinds), values, covariates, covariate_names, left_out)
+    return Traits(tuple(columns), tuple(kinds), values, covariates, covariate_names, left_out, tuple(units))
 
 
 def _why_not(values: np.ndarray, binary: bool) -> str:

@@ -1,20 +1,16 @@
-"""Effect weights learnt on the training people: joint hits, then one posterior draw of everything else.
+"""Effect weights learnt on the training people: candidates by spike-and-slab, one posterior draw of everything else.
 
-For a trait y and standardised common sites X (m sites), with K = X X'/m:
+`draw` (see draw.py) keeps one state of a Gibbs sampler, so that (X w, y) is distributed as (genetic value, y):
+slope 1, variance h2. A posterior mean would deflate or inflate the pseudo cohort's association. To compare with:
+`blup`, the in-sample posterior mean without hits; `ct`, clumped sites of p < 5e-8 with marginal effects;
+`crossfit`, the mean of five posterior means, each from other families.
 
-    S    = forward conditional selection of sites at p < 5e-8          b_S jointly, by least squares
-    E    = y - X_S b_S                                                 h, s by REML of E on K
-    w    = b0 + (h/m) X'P (E - X b0 - e0)    b0 ~ N(0, s h/m), e0 ~ N(0, s(1 - h))    (Matheron's rule)
-
-w is a draw from p(effects | genomes, trait) under the infinitesimal prior with flat covariate effects, so
-that (X w, y) is distributed as (genetic value, y): slope 1, variance h2. A posterior mean would deflate
-or inflate the pseudo cohort's association. Binary traits are treated on their 0/1 scale: their h and
-weights are on the observed, not the liability, scale. Males on X count 0 or 2 in the standardisation too.
+Scale: an effect is in SD of the rank score of a continuous, count or ordinal item; in SD of the liability
+(beside the covariates) of a binary one, but `ct` in log odds and `crossfit` in units of 0/1. Males on X count 0 or 2.
 """
 
 import logging
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,239 +22,307 @@ from threadpoolctl import threadpool_limits
 from pseudocohort import counter
 from pseudocohort.errors import InputError
 from pseudocohort.files import atomic_directory
-from pseudocohort.genetics import mixed_model
-from pseudocohort.genetics.hits import Hits, find_hits, minimum_count
-from pseudocohort.genetics.pgs_catalog import match_score, read_scoring_file, write_scoring_file
+from pseudocohort.genetics import canonical, draw, liability
+from pseudocohort.genetics.crossfit import FOLDS, CrossFit, crossfit, fold_weights, folds_of
+from pseudocohort.genetics.hits import Candidates, find_candidates
+from pseudocohort.genetics.kernel import Sites, choose_alpha, make_kernel
+from pseudocohort.genetics.pgs_catalog import TraitWeights, write_scoring_file
 from pseudocohort.genetics.traits import Traits
-from pseudocohort.genotypes import Genotypes
 
 log = logging.getLogger("pseudocohort")
 
+METHODS = ("draw", "blup", "ct", "crossfit")
 DEFAULTS = {
     "method": "draw",
     "minimum_allele_frequency": 0.01,
+    "alpha": None,  # of the kernel; None: the likelier of -1 and -.3
     "hit_p": 5e-8,
-    "maximum_people": 20_000,
+    "lead_p": 1e-3,
+    "lead_r2": 0.6,
+    "most_leads": 300,  # of a trait; fewer where the candidates of all would not fit in memory
+    "ct_r2": 0.1,
+    "sweeps": None,  # None: 40, where memory does not hold the kernel 8
+    "dense_up_to": 20_000,
     "block_sites": 4096,
+    "device": "cpu",  # of the kernel's products
 }
-FOLDS = 5
+MINIMUM_PEOPLE = 50
+CANDIDATE_BYTES = 2 * 2**30
+FEW_PEOPLE = 500  # below: the report warns
+MINIMUM_COUNT = 10  # of cases, below which their number is not told
 
 
-class TraitWeights(NamedTuple):
-    """Weights of one trait: sites (k rows; chrom pos id ref alt) and values, (k,) per ALT allele or (k, 3)
-    contributions of 0, 1, 2 ALT alleles."""
+class Learnt(NamedTuple):
+    """weights: of every trait.  report: an entry a trait.  out_of_fold: a row a training person, a column a trait:
+    the value predicted from other families, NaN where that is not possible (no families given, too few people)."""
 
-    sites: pd.DataFrame
-    values: np.ndarray
+    weights: dict[str, TraitWeights]
+    report: list[dict]
+    out_of_fold: pd.DataFrame
 
 
 def learn_weights(
-    prefixes: list, people_rows, traits: Traits, seed: int, settings: Mapping | None = None, family=None
-) -> tuple[dict[str, TraitWeights], list[dict]]:
-    """Weights of every trait from the training people, and a report entry a trait.
+    prefixes: list,
+    people_rows,
+    traits: Traits,
+    seed: int,
+    settings: Mapping | None = None,
+    family=None,
+    unrelated=None,
+    given: Mapping | None = None,
+) -> Learnt:
+    """Weights of every trait from the training people.
 
-    prefixes: .pgen triples, one a chromosome.  people_rows: increasing rows of the training people in the
-    .psam, whose traits these are.  settings: see DEFAULTS; only method `draw` is known here.  family: (n,)
-    labels; given, the report tells the out-of-sample R^2 of a ridge prediction with whole families left out.
-    Report: trait, kind, method, n, hits, h2 (of the trait after covariates: hits and polygenic), h2_hits,
-    h2_polygenic, h2_se, sites, crossfit_r2.
-    Raises InputError for more people than one (n, n) system allows.
+    prefixes: .pgen triples, one a chromosome.  people_rows: increasing rows of the training people in the .psam,
+    whose traits these are.  settings: see DEFAULTS.  family: (n,) labels; given, predictions are cross-fitted.
+    unrelated: (n,) bool; heritability is learnt from these, so that what households share is not taken for it.
+    given: {trait: (n, k) scores of the training people by given scoring files}, the prior mean of that trait.
+
+    Report: trait, kind, scale, method, n, cases (if 10 or more), candidates, hits, h2 (of the variance beside the
+    covariates; of binary traits the liability's), h2_hits, h2_polygenic, h2_se, alpha, sites, crossfit_r2
+    (and, binary, crossfit_r2_liability, crossfit_auc), given_coefficients, given_r2, note.
+    Raises InputError for fewer than 50 people, or when no site is common.
     """
+    settings = _settings(settings, traits.values.size)
+    n = len(traits.values)
+    if not traits.names:
+        return Learnt({}, [], pd.DataFrame(index=range(n)))
+    if n < MINIMUM_PEOPLE:
+        raise InputError(
+            f"effect weights of {n} people would be noise",
+            where="the training people (part train of the people table)",
+            expected=f"at least {MINIMUM_PEOPLE}, and thousands for weights that predict",
+            remedy="add people, or give PGS Catalog scoring files (weights: pgs)",
+        )
+    # threads cost more than they give on small systems
+    with threadpool_limits(1 if n < 2000 else None):
+        return _learn(prefixes, people_rows, traits, seed, settings, family, unrelated, dict(given or {}))
+
+
+def _settings(settings: Mapping | None, size: int) -> dict:
     settings = {**DEFAULTS, **(settings or {})}
     if settings["method"] not in METHODS:
         raise ValueError(f"unknown method {settings['method']}")
+    settings["most_leads"] = max(min(settings["most_leads"], CANDIDATE_BYTES // (4 * max(size, 1))), 20)
+    return settings
+
+
+class _Work(NamedTuple):
+    """What the methods share."""
+
+    prefixes: list
+    people_rows: np.ndarray | None
+    traits: Traits
+    seed: int
+    settings: dict
+    covariates: np.ndarray
+    binary: np.ndarray
+    eta: np.ndarray
+    given: dict
+    kernel: object
+    people: np.ndarray | None
+
+
+def _learn(prefixes, people_rows, traits, seed, settings, family, unrelated, given) -> Learnt:
     n = len(traits.values)
-    if not traits.names:
-        return {}, []
-    if n > settings["maximum_people"]:
-        raise InputError(
-            f"learning weights from {n} people would need about {4 * 8 * n * n / 1e9:.0f} GB of memory",
-            where="config key weights",
-            expected=f"at most {settings['maximum_people']} training people",
-            remedy="give PGS Catalog scoring files (weights: pgs) or a part of the cohort",
+    covariates = np.column_stack([np.ones(n), traits.covariates])
+    binary = np.array([kind == "logistic" for kind in traits.kind])
+    eta = np.zeros(traits.values.shape)
+    for k in np.flatnonzero(binary):
+        eta[:, k] = _probit(traits.values[:, k], covariates)
+    response = np.where(binary, liability.expected(traits.values, eta), traits.values)
+    alpha = settings["alpha"]
+    if alpha is None:
+        left = np.nan_to_num(response - eta)
+        left = left[:, left.std(axis=0) > 1e-8]
+        alpha = choose_alpha(
+            prefixes, people_rows, covariates, left, minimum_frequency=settings["minimum_allele_frequency"]
         )
-    return METHODS[settings["method"]](prefixes, people_rows, traits, seed, settings, family)
+    sites = Sites(prefixes, people_rows, settings["minimum_allele_frequency"], alpha, settings["block_sites"])
+    prior = _prior(seed, len(traits.names))
+    kernel = make_kernel(sites, covariates, settings["dense_up_to"], prior, settings["device"])
+    people = None if unrelated is None or np.all(unrelated) else np.asarray(unrelated, dtype=bool)
+    if people is not None and people.sum() < MINIMUM_PEOPLE:
+        people = None
+    work = _Work(prefixes, people_rows, traits, seed, settings, covariates, binary, eta, given, kernel, people)
+    fit = None
+    if family is not None or settings["method"] == "crossfit":
+        fold = folds_of(range(n) if family is None else family, seed)
+        fit = crossfit(kernel, prefixes, people_rows, traits, fold, settings, settings["method"], given, people)
+    weights, entries, out = _METHODS[settings["method"]](work, response, fit)
+    honest = [{"crossfit_r2": None}] * len(entries) if fit is None else fit.report
+    every = {"alpha": alpha, "sites": kernel.m}
+    report = [_entry(work, k) | every | entry | honest[k] for k, entry in enumerate(entries)]
+    return Learnt(weights, report, pd.DataFrame(out, columns=list(traits.names)))
 
 
-def _draw(prefixes, people_rows, traits, seed, settings, family):
-    """Joint hits and one posterior draw; see the module's text."""
-    t, maf, size = len(traits.names), settings["minimum_allele_frequency"], settings["block_sites"]
-    covariates = np.column_stack([np.ones(len(traits.values)), traits.covariates])
-    hits = find_hits(prefixes, people_rows, traits, covariates, settings)
-    kernel_matrix, prior, m = _accumulate(prefixes, people_rows, traits.names, seed, maf, size)
-    scale = np.trace(kernel_matrix) / len(kernel_matrix)
-    kernel_matrix /= scale
-    log.info("weights: decomposing the kernel of %d people on %d common sites", len(kernel_matrix), m)
-    kernel = mixed_model.decompose(kernel_matrix)
-    folds = None if family is None else _folds(np.asarray(family), seed)
-    fits, right, report = [], np.zeros((len(kernel_matrix), t)), []
-    models = {}  # traits that the same people lack share one
-    # threads cost more than they give on the small systems of one trait
-    with threadpool_limits(1 if len(kernel_matrix) < 4000 else None):
-        for k, name in enumerate(traits.names):
-            y = traits.values[:, k]
-            seen = ~np.isnan(y)
-            if seen.tobytes() not in models:
-                models[seen.tobytes()] = mixed_model.make_model(kernel_matrix, kernel, covariates, seen)
-            model = models[seen.tobytes()]
-            explained = hits[k].dosage.T @ hits[k].beta
-            fit = mixed_model.reml(model, y - explained)
-            noise = _normals(seed, "polygenic noise", name, "", np.arange(len(y)))
-            start = np.sqrt(fit.scale * fit.h / (m * scale)) * prior[:, k] + np.sqrt(fit.scale * (1 - fit.h)) * noise
-            right[:, k] = mixed_model.project(model, fit.h, y - explained - start)
-            fits.append(fit)
-            report.append(
-                _entry(traits, k, explained, covariates, fit, len(hits[k].beta), m)
-                | {"crossfit_r2": _crossfit_r2(model, y, folds)}
-            )
-            log.info("weights: %s, %d hits, h2 %.2f", name, len(hits[k].beta), report[-1]["h2"])
-    h = np.array([fit.h for fit in fits])
-    spread = np.sqrt([fit.scale * fit.h / (m * scale) for fit in fits])
-    sites, values = _effects(prefixes, people_rows, traits.names, seed, maf, size, spread, h / (m * scale) * right)
-    weights = {name: _with_hits(sites, values[:, k], hits[k]) for k, name in enumerate(traits.names)}
-    return weights, report
+def _predicted(work: "_Work", fit: CrossFit | None) -> np.ndarray:
+    return np.full(work.traits.values.shape, np.nan) if fit is None else fit.predicted
 
 
-METHODS = {"draw": _draw}
+def _probit(y, covariates) -> np.ndarray:
+    """Linear predictor (n,) of everybody from those seen."""
+    seen = ~np.isnan(y)
+    fitted = liability.fit_probit(y[seen], covariates[seen])
+    b = np.linalg.lstsq(covariates[seen], fitted, rcond=None)[0]
+    return covariates @ b
 
 
-def _standardised(prefixes, people_rows, maf: float, size: int) -> Iterator:
-    """Common sites in blocks: (chrom, sites, X (b, n) float32 of mean 0 and variance 1, sd (b,))."""
-    started, done = time.monotonic(), 0
-    opened = [Genotypes(prefix, people_rows) for prefix in prefixes]
-    total = sum(genotypes.n_sites for genotypes in opened)
-    for genotypes in opened:
-        with genotypes:
-            for start, stop in genotypes.blocks(size):
-                dosage = genotypes.dosages(start, stop)
-                n = genotypes.n_people
-                count = dosage.sum(axis=1, dtype=np.int64)
-                kept = np.flatnonzero(np.minimum(count, 2 * n - count) >= minimum_count(n, maf))
-                x, mean = dosage[kept].astype(np.float32), count[kept] / n
-                variance = (x * x).mean(axis=1, dtype=float) - mean**2
-                varies = variance > 1e-9  # everybody heterozygous: frequent, yet constant
-                x, mean, sd, kept = x[varies], mean[varies], np.sqrt(variance[varies]), kept[varies]
-                x -= mean[:, None].astype(np.float32)
-                x /= sd[:, None].astype(np.float32)
-                if len(kept):
-                    yield genotypes.sites["chrom"].iloc[0], genotypes.sites.iloc[start + kept], x, sd
-                done += stop - start
-        spent = time.monotonic() - started
-        log.info("weights: %d %% of sites, about %.0f s left", 100 * done / total, spent * (total / done - 1))
+def _prior(seed: int, columns: int):
+    """Unit prior effects (b, columns) of sites, numbered by chromosome and row of the .pvar."""
 
-
-def _normals(seed, purpose, trait, chrom, index) -> np.ndarray:
-    """Standard normal draws numbered by index (k,): the same whatever is drawn beside them."""
-    high, low = counter.bits(counter.key(seed, purpose, trait, chrom), np.asarray(index, dtype=np.uint32), np.uint32(0))
-    return ndtri(((high.astype(np.uint64) << np.uint64(20) | low.astype(np.uint64) >> np.uint64(12)) + 0.5) / 2.0**52)
-
-
-def _prior(seed, names, chrom, sites) -> np.ndarray:
-    """Unit prior effects (b, t) of sites, numbered by their rows in the .pvar."""
-    return np.column_stack([_normals(seed, "polygenic prior", name, chrom, sites.index) for name in names])
-
-
-def _accumulate(prefixes, people_rows, names, seed, maf, size):
-    """First pass: K = X'X/m (n, n), prior genetic values X'b (n, t) of unit prior effects, number of sites m."""
-    kernel, prior, m = 0.0, 0.0, 0
-    for chrom, sites, x, _ in _standardised(prefixes, people_rows, maf, size):
-        kernel = kernel + (x.T @ x).astype(float)
-        prior = prior + x.T @ _prior(seed, names, chrom, sites).astype(np.float32)
-        m += len(sites)
-    if m == 0:
-        raise InputError(
-            f"no site has an allele frequency of {maf} among the training people",
-            where="genotypes of the training people",
-            expected="common sites, from which effect weights are learnt",
-            remedy="add chromosomes or common sites, or give scoring files (weights: pgs)",
+    def effects(chrom, table):
+        index = np.asarray(table.index, dtype=np.uint32)[:, None]
+        high, low = counter.bits(
+            counter.key(seed, "polygenic prior", chrom), index, np.arange(columns, dtype=np.uint32)
         )
-    return kernel / m, prior, m
+        wide = high.astype(np.uint64) << np.uint64(20) | low.astype(np.uint64) >> np.uint64(12)
+        return ndtri((wide + 0.5) / 2.0**52)
+
+    return effects
 
 
-def _effects(prefixes, people_rows, names, seed, maf, size, spread, right):
-    """Second pass: sites and weights (m, t) per ALT allele, spread b + X right, back from standardised dosage."""
+def _draw(work: _Work, response, fit, mean: bool = False):
+    """The last state of the sampler; mean: without hits, and posterior means instead of draws."""
+    kernel, traits, settings = work.kernel, work.traits, work.settings
+    rows = np.ones(kernel.n, dtype=bool) if work.people is None else work.people
+    pairs = canonical.pairs_of(kernel, rows, work.seed)
+    if mean:
+        found = [_none(kernel.n)] * len(traits.names)
+    else:
+        found = find_candidates(work.prefixes, work.people_rows, traits, response, work.covariates, settings)
+    columns, role, sizes = [], [], []
+    for name, candidates in zip(traits.names, found, strict=True):
+        x, size = _standard_columns(candidates, work.given.get(name))
+        columns.append(x)
+        sizes.append(size)
+        role.append(np.repeat([1, 2], [len(candidates.sites), len(size) - len(candidates.sites)]))
+    products = liability.series(work.eta, work.binary, ~np.isnan(traits.values))
+    model = draw.Model(kernel, traits.values, work.binary, work.eta, columns, role, products, pairs, work.people)
+    sweeps = settings["sweeps"] or (40 if hasattr(kernel, "vectors") else 8)
+    state = draw.run(model, work.seed, pairs.sites, sweeps, kernel.prior_values)
+    turn = state.rotation
+    if mean:
+        table, values = _polygenic(kernel, state.mean_right, None)
+    else:
+        spread, prior = np.sqrt(turn.h)[:, None] * turn.back, _prior(work.seed, len(traits.names))
+        table, values = _polygenic(kernel, state.right @ turn.back, lambda c, s: prior(c, s) @ spread)
+    alone = [
+        (c.sites, state.effects[k][: len(c.sites)] / sizes[k][: len(c.sites)]) for k, c in enumerate(found)
+    ]  # per ALT allele
+    share = state.spread + np.eye(len(found))
+    weights, entries = {}, []
+    for k, name in enumerate(traits.names):
+        hits = [(sites[b != 0], b[b != 0] * share[i, k]) for i, (sites, b) in enumerate(alone) if share[i, k] != 0]
+        weights[name] = _with_hits(table, values[:, k], hits)
+        c = len(found[k].sites)
+        given = {"given_coefficients": (state.effects[k][c:] / sizes[k][c:]).tolist()} if name in work.given else {}
+        entries.append(_draw_entry(state, k, c) | given)
+    return weights, entries, _predicted(work, fit)
+
+
+def _blup(work, response, fit):
+    return _draw(work, response, fit, mean=True)
+
+
+def _ct(work: _Work, response, fit):
+    settings = {**work.settings, "lead_p": work.settings["hit_p"], "lead_r2": work.settings["ct_r2"]}
+    found = find_candidates(
+        work.prefixes, work.people_rows, work.traits, response, work.covariates, settings, joint=False
+    )
+    weights = {name: TraitWeights(c.sites, c.marginal) for name, c in zip(work.traits.names, found, strict=True)}
+    scale = np.where(work.binary, "log odds", "SD of the rank score")
+    entries = [{"scale": s, "hits": len(c.sites)} for s, c in zip(scale.tolist(), found, strict=True)]
+    return weights, entries, _predicted(work, fit)
+
+
+def _crossfit(work: _Work, response, fit: CrossFit):
+    """Means of the folds' weights; the training people have the scores of the fold that left them out."""
+    table, values, scores = fold_weights(work.kernel, fit)
+    weights, entries = {}, []
+    for k, name in enumerate(work.traits.names):
+        hits = [(sites, beta / FOLDS) for sites, beta in fit.hits[k] if len(beta)]
+        weights[name] = _with_hits(table, values[:, k], hits)
+        scale = "0/1" if work.binary[k] else "SD of the rank score"
+        entries.append({"scale": scale, "hits": sum(len(beta) for _, beta in hits) / FOLDS})
+    return weights, entries, np.where(np.isnan(fit.predicted), np.nan, scores)
+
+
+_METHODS = {"draw": _draw, "blup": _blup, "ct": _ct, "crossfit": _crossfit}
+
+
+def _none(n: int) -> Candidates:
+    sites = pd.DataFrame(columns=["chrom", "pos", "id", "ref", "alt"])
+    return Candidates(sites, np.empty((0, n), dtype=np.int8), np.empty(0, dtype=bool), np.empty(0), np.empty(0))
+
+
+def _standard_columns(candidates: Candidates, given) -> tuple[np.ndarray, np.ndarray]:
+    """Standardised candidates, then given scores, (n, c) float32, and their standard deviations (c,)."""
+    n = candidates.dosage.shape[1]
+    parts, sizes = [], []
+    for whole in (candidates.dosage.T, np.empty((n, 0)) if given is None else np.asarray(given, dtype=float)):
+        size = whole.std(axis=0)
+        size = np.where(size > 1e-12 * (1 + np.abs(whole).max(axis=0, initial=0)), size, 1.0)
+        parts.append(((whole - whole.mean(axis=0)) / size).astype(np.float32))
+        sizes.append(size)
+    return np.hstack(parts), np.concatenate(sizes)
+
+
+def _polygenic(kernel, right, prior) -> tuple[pd.DataFrame, np.ndarray]:
+    """Sites and weights (m, t) per ALT allele, in one pass."""
     tables, values = [], []
-    for chrom, sites, x, sd in _standardised(prefixes, people_rows, maf, size):
-        drawn = spread * _prior(seed, names, chrom, sites) + x @ right.astype(np.float32)
-        tables.append(sites)
-        values.append(drawn / sd[:, None])
+    for _, table, w, to_allele in kernel.effects(right, prior):
+        tables.append(table)
+        values.append(w * to_allele[:, None])
     return pd.concat(tables), np.concatenate(values)
 
 
-def _with_hits(sites: pd.DataFrame, values: np.ndarray, hits: Hits) -> TraitWeights:
-    """Add the hits' joint effects to the drawn weights of the same sites."""
+def _with_hits(sites: pd.DataFrame, values: np.ndarray, hits: list) -> TraitWeights:
+    """Weights with effects added at their sites. hits: pairs of sites and effects; a site may come several times."""
     values = values.copy()
-    if len(hits.beta):
-        place, of_hits = (pd.MultiIndex.from_arrays([s["chrom"], s.index]) for s in (sites, hits.sites))
-        values[place.get_indexer(of_hits)] += hits.beta
+    place = pd.MultiIndex.from_arrays([sites["chrom"], sites.index])
+    for table, effects in hits:
+        if len(effects):
+            rows = place.get_indexer(pd.MultiIndex.from_arrays([table["chrom"], table.index]))
+            if (rows < 0).any():
+                raise ValueError("a hit is not among the common sites")
+            np.add.at(values, rows, effects)
     return TraitWeights(sites, values)
 
 
-def _folds(family: np.ndarray, seed: int) -> np.ndarray:
-    """Fold (n,) of every person; families stay whole."""
-    names, member = np.unique(family.astype(str), return_inverse=True)
-    return (counter.order(counter.key(seed, "crossfit folds"), len(names)) % FOLDS)[member]
-
-
-def _crossfit_r2(model, y, folds) -> float | None:
-    """1 - (squared errors of ridge prediction)/(of covariates alone), whole families left out; h is fitted on all."""
-    if folds is None:
-        return None
-    fit = mixed_model.reml(model, y)
-    errors = mixed_model.left_out_errors(model, fit.h, y, folds)
-    without = mixed_model.left_out_errors(model, 0.0, y, folds)
-    return float(1 - np.nansum(errors**2) / np.nansum(without**2))
-
-
-def _entry(traits, k, explained, covariates, fit, hits, m) -> dict:
-    """Report of one trait; shares are of the trait's variance after covariates."""
-    y = traits.values[:, k]
-    seen = ~np.isnan(y)
-
-    def variance(v):
-        fitted = covariates[seen] @ np.linalg.lstsq(covariates[seen], v[seen], rcond=None)[0]
-        return float((v[seen] - fitted).var())
-
-    of_hits, of_rest = variance(explained), variance(y - explained)
-    whole = variance(y)
-    return {
-        "trait": traits.names[k],
-        "kind": traits.kind[k],
-        "method": "draw",
-        "n": int(seen.sum()),
-        "hits": hits,
-        "h2": (of_hits + fit.h * of_rest) / whole,
-        "h2_hits": of_hits / whole,
-        "h2_polygenic": fit.h * of_rest / whole,
-        "h2_se": fit.se if np.isfinite(fit.se) else None,
-        "sites": m,
+def _entry(work: _Work, k: int) -> dict:
+    """What is told of every trait whatever the method."""
+    y = work.traits.values[:, k]
+    n, cases = int((~np.isnan(y)).sum()), int((y == 1).sum())
+    entry = {
+        "trait": work.traits.names[k],
+        "kind": work.traits.kind[k],
+        "scale": "SD of the liability" if work.binary[k] else "SD of the rank score",
+        "method": work.settings["method"],
+        "n": n,
     }
+    if work.binary[k] and cases >= MINIMUM_COUNT and n - cases >= MINIMUM_COUNT:
+        entry["cases"] = cases
+    if n < FEW_PEOPLE:
+        entry["note"] = f"{n} people tell little of heritability and next to nothing of single sites"
+    return entry
 
 
-def catalog_weights(
-    files: Mapping[str, str | Path], prefixes: list, people_rows, build: str, minimum_overlap: float = 0.5
-) -> tuple[dict[str, TraitWeights], list[dict]]:
-    """Weights from given PGS Catalog scoring files, matched to the cohort's sites, and the match report of each.
-
-    files: {trait: path}.  people_rows: whose allele frequencies tell the strand of A/T and C/G sites where
-    a file gives frequencies.
-    """
-    scores = {trait: read_scoring_file(path, build) for trait, path in files.items()}
-    tables, counts = [], []
-    wanted = any(np.isfinite(s.table["frequency"]).any() for s in scores.values())
-    for prefix in prefixes:
-        with Genotypes(prefix, people_rows) as genotypes:
-            tables.append(genotypes.sites)
-            if wanted:
-                counts += [genotypes.dosages(*b).mean(axis=1, dtype=float) / 2 for b in genotypes.blocks()]
-    sites = pd.concat(tables, ignore_index=True)
-    frequency = np.concatenate(counts) if wanted else None
-    weights, report = {}, []
-    for trait, score in scores.items():
-        rows, values, matched = match_score(score, sites, frequency, minimum_overlap)
-        weights[trait] = TraitWeights(sites.iloc[rows].reset_index(drop=True), values)
-        report.append({"trait": trait, "method": "pgs", "score": score.name, **matched})
-    return weights, report
+def _draw_entry(state: draw.Draw, k: int, sites: int) -> dict:
+    """Shares are of the trait's variance beside the covariates; h2_se does not tell what the candidates add."""
+    # what the sampler keeps after clipping to what is possible with all traits together
+    genetic = float((state.rotation.back[:, k] ** 2 * state.rotation.h).sum())
+    whole = float(max(state.hits[k] + state.rest[k], 1e-12))
+    se, spread = state.shares.se[k], state.h_spread[k]
+    known = np.isfinite(se)
+    return {
+        "candidates": sites,
+        "hits": int((state.effects[k][:sites] != 0).sum()),
+        "h2": float(state.hits[k] + genetic) / whole,
+        "h2_hits": float(state.hits[k]) / whole,
+        "h2_polygenic": genetic / whole,
+        "h2_se": float(np.hypot(se, spread) * state.rest[k] / whole) if known else None,
+    }
 
 
 def write_weights(out_dir: str | Path, weights: Mapping[str, TraitWeights], build: str = "") -> None:

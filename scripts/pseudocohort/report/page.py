@@ -82,7 +82,8 @@ def render(metrics: list[dict], figures: dict[str, list[dict]], by_trait: list[d
         items=_flat(_without_lists(import_report.get("items", {})), few=True),
         chromosomes=_chromosomes(import_report.get("chromosomes", [])),
         founders=import_report.get("people", {}).get("parts", {}).get("train"),
-        weights=_weights(weights, dictionary), left_out=weights.get("left_out", []), dictionary=dictionary,
+        weights=_weights(weights, dictionary), scoring_files=weights.get("scoring_files", []),
+        left_out=weights.get("left_out", []), dictionary=dictionary,
         config=_flat({k: v for k, v in config.items() if k not in WITHHELD}), versions=run["versions"],
         chroms=[str(c) for c in config["chromosomes"]], example=_example(dictionary), run=config,
         covariates=_covariates(import_report.get("people", {}).get("sex", {}), dictionary),
@@ -174,11 +175,13 @@ def _chromosomes(reports: list[dict]) -> list[dict]:
 
 def _weights(report: dict, dictionary: Dictionary) -> list[dict]:
     """A row a trait; what a method does not report is None."""
-    shown, rows = ("trait", "method", "n", "hits", "h2", "h2_se", "crossfit_r2", "sites"), []
+    shown = ("trait", "method", "scale", "n", "cases", "hits", "h2", "h2_se", "crossfit_r2", "crossfit_auc", "note")
+    rows = []
     for entry in report.get("traits", []):
         name = entry["trait"]
         label = (dictionary[name].label or name) if name in dictionary else name
-        rows.append({k: entry.get(k) for k in shown} | {"label": label, "score": entry.get("score", "")})
+        files = [f["score"] for f in report.get("scoring_files", []) if f["trait"] == name]
+        rows.append({k: entry.get(k) for k in shown} | {"label": label, "files": ", ".join(files)})
     return rows
 
 
