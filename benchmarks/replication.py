@@ -11,7 +11,8 @@ scores and draws those of the pseudo people. A first table shows what a genetici
 how far that is from the second real cohort, the unseen one, and both; goals missed in bold. Draws and the real
 cohorts are run with every seed (split, effects, pseudo genomes), the other methods with the first only, and judged
 beside the real cohorts of the same seeds. Measured, never asserted.
---quick: 1,000 people, 2 chromosomes, two architectures, no network. --small: 200 people work, 40 are refused.
+--quick: 1,000 people, 2 chromosomes, two architectures, no network; shows that it runs, as on so little genome drift
+alone misses goals. --small: 200 people work, 40 are refused.
 --projection: from measured runs of the streamed kernel to 100,000 people x 1 million sites x 50 traits.
 """
 

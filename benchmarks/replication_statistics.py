@@ -158,7 +158,8 @@ def compare(view: View, train: View, sites: pd.DataFrame) -> Comparison:
 
 
 class Summary(NamedTuple):
-    """Means over traits and seeds; errors: {statistic: RMS difference from the training cohort}, `rg` among them."""
+    """Means over traits and seeds; errors: {statistic: RMS difference from the training cohort}, `rg` among them.
+    own_hits: of the training cohort, in all, on which slope and replication rest."""
 
     h2: float
     inflation: float
@@ -170,6 +171,7 @@ class Summary(NamedTuple):
     false: float
     related: float
     errors: dict
+    own_hits: int
 
 
 def summarise(parts: list[Comparison]) -> Summary:
@@ -189,6 +191,7 @@ def summarise(parts: list[Comparison]) -> Summary:
             float(all_of("false").mean()),
             related(all_of("rg"), all_of("own_rg")),
             errors,
+            int(times[2]),
         )
 
 

@@ -78,6 +78,9 @@ def print_views(name: str, architecture, rows: dict, cpu: dict) -> None:
             f"{np.mean(seconds):.0f}" if seconds else "",
         ]
         print(f"| {ROWS.get(label, label)} | " + " | ".join(cells) + " |")
+    hits = rows["second"].seen.own_hits
+    print(f"\nSlope and replication rest on {hits} hits of the training cohorts: a rate's standard error is up to")
+    print(f"{0.5 / np.sqrt(max(hits, 1)):.3f}. rg kept: slope of genetic correlations on the training cohort's.")
 
 
 def print_goals(rows: dict, nulls: np.ndarray) -> None:

@@ -46,6 +46,15 @@ def order(stream: tuple[int, int], n: int) -> np.ndarray:
     return np.argsort(high.astype(np.uint64) << np.uint64(32) | low, kind="stable")
 
 
+def normals(stream: tuple[int, int], first, second) -> np.ndarray:
+    """Standard normals, float64, of the draws numbered (first, second), broadcastable counters (numpy only)."""
+    from scipy.special import ndtri
+
+    high, low = bits(stream, np.asarray(first, dtype=np.uint32), np.asarray(second, dtype=np.uint32))
+    wide = high.astype(np.uint64) << np.uint64(20) | low.astype(np.uint64) >> np.uint64(12)
+    return ndtri((wide + 0.5) / 2.0**52)
+
+
 def generator(seed: int, purpose: str, *place: int | str) -> np.random.Generator:
     """A numpy generator for a stream on the host whose number of draws is not known beforehand."""
     return np.random.default_rng(key(seed, purpose, *place))

@@ -384,3 +384,13 @@ def test_deviates_of_log_p_are_the_inverse_of_the_tail():
     assert log_p[-1] < -40000
     np.testing.assert_allclose(normal_deviate(log_p), z, rtol=1e-9)
     assert normal_deviate(np.array([0.3])) == 0
+
+
+def test_a_trait_that_the_covariates_explain_has_no_results(cohort):
+    prefixes, _, traits = cohort
+    values = np.column_stack([traits.values[:, 0], 3 - 2 * traits.covariates[:, 1]])
+    values[::7, 1] = np.nan
+    two = traits._replace(names=("full", "sex"), kind=("linear",) * 2, values=values)
+    for block in associate(prefixes, None, two, 20):
+        assert np.isnan(block.se[:, 1]).all()
+        assert np.isfinite(block.se[:, 0]).any()

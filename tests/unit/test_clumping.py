@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from ld_cohort import copied_haplotypes, linked_haplotypes, write_chromosome
+from pseudocohort.genetics import clumping
 from pseudocohort.genetics.clumping import clump, haplotype_r2
 from pseudocohort.genotypes import Genotypes
 
@@ -138,3 +139,15 @@ def test_the_distance_is_inclusive_on_both_sides_and_parts_of_x_are_apart(tmp_pa
     text[2] = text[2].replace("X", "PAR1", 1)
     (tmp_path / "chrX.pvar").write_text("\n".join(text) + "\n")
     assert clump(table, [prefix], None, 1e-6, 1e-2, 0.5, 1)["members"].tolist() == [(3,)]
+
+
+def test_sites_are_compared_a_few_at_a_time(cohort, monkeypatch):
+    prefixes, table = cohort
+    expected = clump(table, prefixes, None, 1e-4, 1e-2, 0.2, RADIUS)
+    assert expected["members"].map(len).max() > 3
+    monkeypatch.setattr(clumping, "TOGETHER", 2)
+    pd.testing.assert_frame_equal(clump(table, prefixes, None, 1e-4, 1e-2, 0.2, RADIUS), expected)
+
+
+def test_files_are_not_read_where_nothing_is_significant(cohort, tmp_path):
+    assert len(clump(cohort[1].assign(log10p=5.0), [tmp_path / "missing"], None)) == 0

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from pseudocohort import counter
 from pseudocohort.files import atomic, atomic_directory
@@ -125,3 +126,11 @@ def test_a_failed_writer_leaves_no_file(tmp_path):
     with pytest.raises(ValueError, match="0 sites written, 5 announced"):
         stop_early()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_normals_are_normal_and_numbered():
+    stream = counter.key(5, "normals")
+    draws = counter.normals(stream, np.arange(300)[:, None], np.arange(100))
+    assert stats.kstest(draws.ravel(), "norm").pvalue > 0.01
+    assert abs(np.corrcoef(draws[:, :2].T)[0, 1]) < 0.2
+    assert counter.normals(stream, np.array([17]), 4) == draws[17, 4]

@@ -1,5 +1,6 @@
 """Haseman-Elston regression against dense brute force and simulated truth."""
 
+import tracemalloc
 from itertools import pairwise
 
 import numpy as np
@@ -191,3 +192,35 @@ def test_what_cannot_be_estimated_is_told(cohort, tmp_path):
     apart = np.full((N, 2), np.nan)
     apart[:120, 0], apart[120:, 1] = np.random.default_rng(2).normal(size=(2, 120))
     assert np.isfinite(haseman_elston(prefixes, None, linear(apart), 1).covariance).all()  # nobody has both
+
+
+def test_a_trait_that_the_covariates_explain_has_no_estimate(cohort):
+    prefixes, _, traits = cohort
+    values = np.column_stack([traits.values[:, 0], traits.covariates @ [1.0, -2.0]])
+    found = haseman_elston(prefixes, None, linear(values, traits.covariates), 1)
+    alone = haseman_elston(prefixes, None, linear(values[:, :1], traits.covariates), 1)
+    assert np.isnan(found.h2[1])
+    assert found.h2[0] == pytest.approx(alone.h2[0], rel=1e-6)
+
+
+@pytest.mark.parametrize("exact", [0, 3000])
+def test_memory_does_not_grow_with_the_sites_of_a_block(cohort, monkeypatch, exact):
+    prefixes, _, traits = cohort
+    peaks = []
+    for sites in (64, 4):  # a block of 40 sites is one part, or ten
+        monkeypatch.setattr(heritability, "SITES", sites)
+        tracemalloc.start()
+        haseman_elston(prefixes, None, traits, 1, exact=exact, probes=150)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.8 * peaks[0]  # three of them at a time: so far, the next, and their sum
+
+
+def test_many_patterns_of_missing_values_have_fewer_probes(cohort, monkeypatch):
+    prefixes, _, traits = cohort
+    used, signs = [], heritability._signs
+    monkeypatch.setattr(heritability, "_signs", lambda *a: used.append(a[2]) or signs(*a))
+    for columns in (5000, 90, 6):  # two patterns
+        monkeypatch.setattr(heritability, "COLUMNS", columns)
+        assert np.isfinite(haseman_elston(prefixes, None, traits, 1, exact=0).h2).all()
+    assert used == [50, 30, 5]

@@ -1,11 +1,15 @@
 """Joint hits, clumping and candidates, against regression by statsmodels and brute force."""
 
+import logging
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
 
-from pseudocohort.genetics.hits import clump, find_candidates, select_jointly
+from pseudocohort.genetics import hits
+from pseudocohort.genetics.hits import find_candidates, independent_sites, select_jointly
 from pseudocohort.genetics.traits import Traits
 from pseudocohort.genotypes import GenotypeWriter
 
@@ -72,9 +76,9 @@ def test_clumping_is_the_greedy_algorithm(cohort):
         for row in range(120):
             if row not in kept and len(kept) < most + len(first) and (r2[row, kept] < 0.3).all():
                 kept.append(row)
-        found = clump(dosage, seen, np.array(first, dtype=int), 0.3, most)
+        found = independent_sites(dosage, seen, np.array(first, dtype=int), 0.3, most)
         assert found.tolist() == kept
-    assert len(clump(dosage[:0], seen, np.empty(0, dtype=int), 0.3, 5)) == 0
+    assert len(independent_sites(dosage[:0], seen, np.empty(0, dtype=int), 0.3, 5)) == 0
 
 
 def test_candidates_are_joint_hits_and_leads_of_every_trait(cohort):
@@ -109,3 +113,94 @@ def test_candidates_are_joint_hits_and_leads_of_every_trait(cohort):
     assert leads[0].sites["id"].iloc[0] == "0_3"
     assert not leads[0].joint.any()
     assert len(leads[3].sites) == 0
+
+
+def region(folder, n, proxies, rng):
+    """Dosages of a locus of `proxies` sites, r2 about .9 with the first, and behind them an unlinked one."""
+    lead = rng.random(2 * n) < 0.4
+    alleles = [lead] + [np.where(rng.random(2 * n) < 0.05, rng.random(2 * n) < 0.4, lead) for _ in range(proxies - 1)]
+    alleles = np.array([*alleles, rng.random(2 * n) < 0.3], dtype=np.int8)
+    pos, names = 1_000_000 + 100 * np.arange(proxies + 1), [f"s{i}" for i in range(proxies + 1)]
+    sites = pd.DataFrame({"chrom": "1", "pos": pos, "id": names, "ref": "A", "alt": "T"})
+    with GenotypeWriter(folder / "chr1", np.arange(n).astype(str), np.ones(n, dtype=int), proxies + 1) as writer:
+        writer.append(alleles, sites)
+    return alleles[:, ::2] + alleles[:, 1::2]
+
+
+def test_a_second_hit_is_found_beside_eighty_sites_in_ld_with_the_lead(tmp_path, monkeypatch):
+    rng, n = np.random.default_rng(20), 4000
+    dosage = region(tmp_path, n, 81, rng)
+    y = 0.4 * dosage[0] + 0.2 * dosage[81] + rng.normal(size=n)
+    traits = Traits(("a",), ("linear",), y[:, None], np.empty((n, 0)))
+    values, one = y[:, None], np.ones((n, 1))
+    found = find_candidates([tmp_path / "chr1"], None, traits, values, one, SETTINGS)[0]
+    assert found.sites["id"][found.joint].tolist() == ["s0", "s81"]
+    order = np.argsort(-(np.corrcoef(np.vstack([y, dosage]))[0, 1:] ** 2)).tolist()
+    assert order.index(81) >= 50  # far down the list of the window, and no weak one
+    assert 12 < found.log10p[1] < 16
+    monkeypatch.setattr(hits, "HELD_BYTES", 0)  # read anew for every hit, seven sites at a time
+    monkeypatch.setattr(hits, "CELLS", 7 * n)
+    again = find_candidates([tmp_path / "chr1"], None, traits, values, one, SETTINGS)[0]
+    pd.testing.assert_frame_equal(again.sites, found.sites)
+    np.testing.assert_array_equal(again.dosage, found.dosage)
+
+
+def test_a_large_locus_needs_little_memory(tmp_path, monkeypatch):
+    """With 1,500 sites of 4,000 people (6 MB of int8, 48 MB of float64) and slices in proportion."""
+    rng, n = np.random.default_rng(21), 4000
+    dosage = region(tmp_path, n, 1500, rng)
+    y = 1.0 * dosage[0] + 0.4 * dosage[1500] + rng.normal(size=n)
+    traits = Traits(("a",), ("linear",), y[:, None], np.empty((n, 0)))
+    monkeypatch.setattr(hits, "HELD_BYTES", 1 << 18)
+    monkeypatch.setattr(hits, "CELLS", 1 << 16)
+    small = {**SETTINGS, "most_leads": 5, "block_sites": 16}
+    tables = hits._sites_of_small_p(tmp_path / "chr1", None, traits, small, True)
+    monkeypatch.setattr(hits, "_sites_of_small_p", lambda *_: tables)  # association has its own limits
+    tracemalloc.start()
+    found = find_candidates([tmp_path / "chr1"], None, traits, y[:, None], np.ones((n, 1)), small)[0]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(tables[0]) == 1501
+    assert found.sites["id"][found.joint].tolist() == ["s0", "s1500"]
+    assert peak < 4 << 20
+
+
+def test_only_the_weakest_leads_are_left_out_and_the_log_tells(cohort, caplog):
+    dosage, covariates, prefixes = cohort
+    rng = np.random.default_rng(22)
+    y = dosage[[3, 70]].T @ [0.6, 0.6] + dosage[[25, 45, 105]].T @ [0.22, 0.22, 0.22] + rng.normal(size=1500)
+    values = np.column_stack([y, rng.normal(size=1500)])
+    traits = Traits(("a", "b"), ("linear", "linear"), values, covariates)
+    design = np.column_stack([np.ones(1500), covariates])
+    with caplog.at_level(logging.INFO, logger="pseudocohort"):
+        every = find_candidates(prefixes, None, traits, values, design, SETTINGS)[0]
+    assert "leads" not in caplog.text
+    with caplog.at_level(logging.INFO, logger="pseudocohort"):
+        two = find_candidates(prefixes, None, traits, values, design, {**SETTINGS, "most_leads": 2})[0]
+    assert "candidates: 1 of 2 traits have more than 2 leads, the weakest left out" in caplog.text
+    assert {"0_3", "1_10"} <= set(every.sites["id"][every.joint])
+    assert (~every.joint).sum() > 2
+    assert (np.diff(every.log10p[~every.joint]) <= 0).all()
+    k = every.joint.sum() + 2
+    pd.testing.assert_frame_equal(two.sites, every.sites.iloc[:k])
+    np.testing.assert_array_equal(two.dosage, every.dosage[:k])
+    none = find_candidates(prefixes, None, traits, values, design, {**SETTINGS, "most_leads": 0})[0]
+    pd.testing.assert_frame_equal(none.sites, every.sites[every.joint])
+
+
+def test_loci_part_where_a_gap_is_wide():
+    pos = [900_000, 100, 250_100, 500_101, 1_150_000]
+    parts = [locus["pos"].tolist() for locus in hits.loci(pd.DataFrame({"pos": pos}))]
+    assert parts == [[100, 250_100], [500_101], [900_000, 1_150_000]]
+    assert list(hits.loci(pd.DataFrame({"pos": np.empty(0, dtype=int)}))) == []
+
+
+def test_no_site_is_tried_without_degrees_of_freedom(cohort):
+    dosage, *_ = cohort
+    rng = np.random.default_rng(23)
+    y = np.where(np.arange(1500) < 24, dosage[3] + 0.01 * rng.normal(size=1500), np.nan)
+    design = np.column_stack([np.ones(1500), rng.normal(size=(1500, 22))])
+    for q in (23, 22):  # 24 people: no degree of freedom, and one
+        assert select_jointly(y, design[:, :q], dosage[:60], 7.3)[0] == []
+    assert select_jointly(y, design[:, :1], dosage[:60], 7.3)[0] == [3]
+    assert select_jointly(np.full(1500, np.nan), design, dosage[:60], 7.3)[0] == []

@@ -1,4 +1,4 @@
-"""LD scores, pruning and correlations against brute force, plink1.9 and plink2."""
+"""LD scores and pruning against brute force, plink1.9 and plink2."""
 
 import subprocess
 
@@ -119,16 +119,6 @@ def test_plink2_finds_nothing_to_prune_in_what_is_left(chromosome, tmp_path):
 
     assert left("--extract", tmp_path / "ours") == ours
     assert len(ours) > len(left()) > 50  # plink2 drops sites whose only linked one it then drops, too
-
-
-def test_correlations_of_single_sites(chromosome):
-    prefix, dosages = chromosome
-    rows, people = np.array([40, 10, 700, 41]), np.arange(0, N, 3)
-    found = ld.correlations(prefix, people, rows)
-    seen = [0, 1, 3]
-    expected = np.corrcoef(dosages[rows[seen]][:, people].astype(float))
-    np.testing.assert_allclose(found[np.ix_(seen, seen)], expected, rtol=1e-12)
-    assert np.isnan(found[2]).all()
 
 
 def test_a_chromosome_without_common_sites(tmp_path):

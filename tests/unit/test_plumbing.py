@@ -12,7 +12,7 @@ from pseudocohort.closure import LIBRARY, _imports, code_digest
 from pseudocohort.cohort.dictionary import Dictionary, Item
 from pseudocohort.errors import InputError
 from pseudocohort.files import digest, write_tsv_gz
-from pseudocohort.genetics.cohorts import rows_of, select, traits_of
+from pseudocohort.genetics.cohorts import rows_of, traits_of
 from pseudocohort.job import logged
 from pseudocohort.provenance import shareable, versions
 
@@ -152,8 +152,6 @@ def test_cohorts_of_an_analysis_share_nobody(cohort):
     assert traits.values.shape == (100, 2)
     expected = np.argsort(items["bmi"].to_numpy()[real])
     np.testing.assert_array_equal(np.argsort(traits.values[:, 0]), expected)
-    assert select(traits, ["wbc"]).names == ("wbc",)
-    np.testing.assert_array_equal(select(traits, ["wbc"]).values[:, 0], traits.values[:, 1])
 
 
 def test_pseudo_people_bring_sex_age_and_stratum_in_their_own_table(cohort):

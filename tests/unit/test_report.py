@@ -84,7 +84,17 @@ def inputs(folder):
             "chromosomes": [{"chromosome": "21", "sites_read": 410, "sites_kept": 400, "dropped": {"monomorphic": 10}}],
         },
         "weights": {
-            "traits": [{"trait": "height", "method": "draw", "n": 320, "hits": 2, "h2": 0.31, "h2_se": 0.05}],
+            "traits": [
+                {
+                    "trait": "height",
+                    "method": "draw",
+                    "scale": "SD of the rank score",
+                    "n": 320,
+                    "hits": 2,
+                    "h2": 0.31,
+                    "h2_se": 0.05,
+                }
+            ],
             "left_out": [{"trait": "crp", "reason": "all values are equal"}],
             "scoring_files": [
                 {
@@ -186,6 +196,14 @@ def test_page_tells_verdicts_without_colour_withholds_the_seed_and_claims_no_saf
     for line in load_metrics([run / "summary.json"]):
         assert line["metric"].split("|")[0].split("`")[0].split("'")[0].split("<")[0][:25] in bare
     assert not re.search(r">R\d+<", bare), "a real person's id"
+
+
+def test_table_of_weights_is_narrow_and_limits_name_no_measure_that_the_page_has(run):
+    text = (run / "report.html").read_text()
+    assert '<td>height<span class="note">SD of the rank score</span></td>' in text.replace("Height", "height")
+    limits = re.search(r"<h3>Not measured in this version</h3>\s*<p>(.*?)</p>", text, re.DOTALL).group(1)
+    assert "heritability" not in limits
+    assert "LD score regression" not in limits
 
 
 def test_every_figure_has_a_caption_that_says_how_to_read_it(run):

@@ -25,7 +25,7 @@ def posterior(a, r, always):
             chosen = sorted([j for j, bit in zip(free, pattern, strict=True) if bit] + list(always))
             k = sum(pattern)
             prior = np.array([spike_slab.WIDE if j in always else v for j in chosen])
-            density = betaln(1 + k, SITES - k)
+            density = betaln(spike_slab.BEFORE + k, SITES - k)
             if chosen:
                 inverse = a[np.ix_(chosen, chosen)] + np.diag(1 / prior)
                 b = np.linalg.solve(inverse, r[chosen])
@@ -52,7 +52,7 @@ def problems():
         x = rng.normal(size=(300, 6))
         x[:, 1] = 0.7 * x[:, 0] + 0.7 * x[:, 1]
         x[:, 4] = 0.6 * x[:, 3] + 0.8 * x[:, 4]
-        y = 0.22 * x[:, 0] - 0.16 * x[:, 3] + 0.1 * x[:, 5] + rng.normal(size=300)
+        y = 0.4 * x[:, 0] - 0.25 * x[:, 3] + 0.1 * x[:, 5] + rng.normal(size=300)
         a[k], r[k] = x.T @ x, x.T @ y
     return a, r, np.array([[1] * 6, [1] * 5 + [2]])
 
@@ -60,7 +60,7 @@ def problems():
 def test_inclusion_and_effects_agree_with_enumeration(problems):
     a, r, role = problems
     rng = np.random.default_rng(6)
-    state, kept = spike_slab.start(2, 6, SITES), []
+    state, kept = spike_slab.start(2, 6), []
     for sweep in range(9000):
         state = spike_slab.sample(rng, a, r, role, state, SITES, 1)
         if sweep >= 1000:
@@ -82,16 +82,16 @@ def test_traits_do_not_touch_each_other_and_padding_has_no_effect(problems):
     padded_a, padded_r, padded_role = np.zeros((2, 8, 8)), np.zeros((2, 8)), np.zeros((2, 8), dtype=int)
     padded_a[:, :6, :6], padded_r[:, :6], padded_role[:, :6] = a, r, role
     state = spike_slab.sample(
-        np.random.default_rng(1), padded_a, padded_r, padded_role, spike_slab.start(2, 8, SITES), SITES, 50
+        np.random.default_rng(1), padded_a, padded_r, padded_role, spike_slab.start(2, 8), SITES, 50
     )
     assert (state.effects[:, 6:] == 0).all()
     changed = r.copy()
     changed[1] *= 5
     one, two = (
-        spike_slab.sample(np.random.default_rng(1), a, x, role, spike_slab.start(2, 6, SITES), SITES, 50, hyper=False)
+        spike_slab.sample(np.random.default_rng(1), a, x, role, spike_slab.start(2, 6), SITES, 50, hyper=False)
         for x in (r, changed)
     )
     np.testing.assert_array_equal(one.effects[0], two.effects[0])
     assert (one.effects[1] != two.effects[1]).any()
-    empty = spike_slab.start(2, 0, SITES)
+    empty = spike_slab.start(2, 0)
     assert spike_slab.sample(np.random.default_rng(1), a[:, :0, :0], r[:, :0], role[:, :0], empty, SITES, 5) is empty

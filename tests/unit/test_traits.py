@@ -10,7 +10,7 @@ from scipy.stats import norm
 
 from pseudocohort.cohort.dictionary import Dictionary, Item, read_dictionary
 from pseudocohort.genetics.association import associate
-from pseudocohort.genetics.cohorts import select, traits_of
+from pseudocohort.genetics.cohorts import traits_of
 from pseudocohort.genetics.traits import NORMAL_SCORES, inverse_normal, make_traits
 from pseudocohort.genotypes import GenotypeWriter
 
@@ -152,7 +152,6 @@ def test_own_units_keep_values_and_say_what_they_are(table):
     np.testing.assert_array_equal(own.values[:, 2], frame["smoke"].map({"never": 0, "often": 1, "daily": 2}))
     np.testing.assert_array_equal(own.values[:, 3], scores.values[:, 3])
     assert own.kind == scores.kind
-    assert select(own, ["visits", "ill"]).units == ("counts", "log odds")
     plain = make_traits(frame.assign(x=frame["tg"]), sex, age, stratum, dictionary(x="continuous"), None, False)
     assert plain.units == ("units of the phenotype table",)
 

@@ -198,6 +198,21 @@ def test_given_scores_are_the_prior_mean(cohort):
     assert abs(weights["sparse"].values[place.to_numpy()][0]) < abs(fit.params[0]) / 3  # the file's score has it
 
 
+@pytest.mark.parametrize("method", ["ct", "crossfit"])
+def test_given_scores_count_with_every_method(cohort, method):
+    prefixes, train, traits, _, dosage = cohort
+    given, family = dosage[333, train][:, None] * 40.0, np.arange(800)
+    settings = {"alpha": -1.0, "method": method}
+    weights, report, _ = learn_weights(
+        prefixes, train, pick(traits, "poly", "sparse"), 3, settings, family, given={"sparse": given}
+    )
+    fit = sm.OLS(traits.values[:, 4], np.column_stack([dosage[333, train], np.ones(800), traits.covariates])).fit()
+    assert "given_coefficients" not in report[0]
+    assert report[1]["given_coefficients"][0] * 40 == pytest.approx(fit.params[0], abs=0.2 * fit.bse[0])
+    place = (weights["sparse"].sites["chrom"] == "2") & (weights["sparse"].sites.index == 33)
+    assert np.abs(weights["sparse"].values[place.to_numpy()]).sum() < abs(fit.params[0]) / 3  # the given score has it
+
+
 def test_bad_requests_are_told(cohort):
     prefixes, train, traits, *_ = cohort
     few = traits._replace(values=traits.values[:40], covariates=traits.covariates[:40])

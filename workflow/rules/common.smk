@@ -135,7 +135,10 @@ def kept(value):
 def genotypes(cohort, chromosomes=None):
     """All .pgen, .pvar and .psam files of a cohort."""
     return expand(
-        GENOTYPES, cohort=cohort, chrom=chromosomes or CHROMOSOMES, suffix=SUFFIXES
+        GENOTYPES,
+        cohort=cohort,
+        chrom=CHROMOSOMES if chromosomes is None else chromosomes,
+        suffix=SUFFIXES,
     )
 
 
@@ -144,15 +147,17 @@ def people_of(cohort):
     return "synthetic" if cohort == "synthetic" else "real"
 
 
-def memory(base_mb, per_thousand_people=0.0, per_square=0.0):
+def memory(base_mb, per_thousand_people=0.0, per_square=0.0, squared_up_to=20):
     """mem_mb from the number of people, in thousands, and the attempt.
 
+    per_square: of what is people x people, which nothing is beyond `squared_up_to` thousand (dense_up_to of weights).
     Genotypes stream, so the number of sites does not matter. The rules do not know the number of real people;
     it is taken to be that of the pseudo people.
     """
     n = (config["people"] or 10_000) / 1000
+    square = min(n, squared_up_to) ** 2
     return lambda wildcards, attempt: int(
-        attempt * (base_mb + per_thousand_people * n + per_square * n**2)
+        attempt * (base_mb + per_thousand_people * n + per_square * square)
     )
 
 

@@ -49,7 +49,7 @@ rule weights:
         "logs/benchmarks/weights.tsv"
     threads: 2
     resources:
-        mem_mb=memory(1500, 100, 32),
+        mem_mb=memory(3000, 150, 32),
         runtime=minutes(30, 20),
     params:
         chromosomes=SCORED,

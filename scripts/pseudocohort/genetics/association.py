@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from pseudocohort.genetics.basis import orthonormal
 from pseudocohort.genetics.sums import DeviceSums, HostSums, Sums, Tables
 from pseudocohort.genotypes import Genotypes
 
@@ -44,6 +45,7 @@ COLLINEAR = 1e-4  # a site with less of its variance than this left beside the c
 # 5,000 that age decides, p < 1e-5 came 26 times too often at sites of any V and twice at V >= 0.1; with ten flipped
 # labels 6 times at V >= 0.1. With a right model no such limit is needed.
 MINIMUM_INFORMATION = 0.1
+EXPLAINED = 1e-9  # a linear trait with less of its variance than this left beside the covariates has no se
 HOST_BYTES = 8 << 20  # of a slice of sites in float32: larger ones leave the cache, smaller ones cost calls
 DEVICE_BYTES = 256 << 20
 SLICE = 128  # least sites of a slice, so that the table of the traits is not read anew for too few
@@ -83,7 +85,8 @@ class Block:
     """Results of consecutive sites.
 
     sites: DataFrame chrom pos id ref alt, b rows, index = row of the .pvar.  beta, se: (b, t), trait units per ALT
-    allele; a site that does not vary, or not beside the covariates, has NaN.  af: (b, t), frequency of ALT among the
+    allele; a site that does not vary, or not beside the covariates, has NaN, and so has the se of a trait that the
+    covariates explain.  af: (b, t), frequency of ALT among the
     people with the trait, NaN where they carry too few minor alleles.  n, df: (t,), those people and the degrees of
     freedom (inf: normal).  log10p: (b, t), -log10 of the two-sided p, so positive; computed when first asked for.
     """
@@ -101,12 +104,6 @@ class Block:
 
         with np.errstate(invalid="ignore", divide="ignore"):
             return minus_log10_p(self.beta / self.se, self.df)
-
-
-def orthonormal(columns: np.ndarray, tolerance: float = 1e-8) -> np.ndarray:
-    """Orthonormal basis (n, r) of the columns (n, q), collinear directions dropped."""
-    left, values, _ = np.linalg.svd(columns, full_matrices=False)
-    return left[:, values > tolerance * values.max(initial=1e-300)]
 
 
 def fit_null(y: np.ndarray, basis: np.ndarray, iterations: int = 50) -> np.ndarray:
@@ -162,9 +159,11 @@ def make_design(traits: "Traits") -> Design:
         halves[p], rank = _inverse_root(basis[have].T @ basis[have], 1e-8)
         members = linear[pattern[linear] == p]
         y, q = values[np.ix_(have, members)], basis[have] @ halves[p]
+        whole = ((y - y.mean(axis=0)) ** 2).sum(axis=0)
         y = y - q @ (q.T @ y)
         columns[np.ix_(k + members, have)] = y.T
         squares[members], df[members] = (y * y).sum(axis=0), have.sum() - rank - 1
+        squares[members[squares[members] < EXPLAINED * whole]] = np.nan
     mu, weights, loads = _null_models(values, seen, basis, logistic, columns)
     tables = Tables(columns, weights, tuple(rows), tuple(parts), k)
     count = seen.sum(axis=0)

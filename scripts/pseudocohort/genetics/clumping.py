@@ -17,6 +17,7 @@ import pandas as pd
 from pseudocohort.genotypes import Genotypes
 
 P1, P2, R2, KB = 5e-8, 1e-2, 0.1, 250.0  # plink's own defaults are 1e-4, 1e-2, .5 and 250
+TOGETHER = 128  # sites compared with an index variant at a time
 SITE = ["pos", "ref", "alt"]
 HITS = [
     *["trait", "chrom", "pos", "id", "effect_allele", "other_allele", "beta", "se", "log10p", "n", "af"],
@@ -46,7 +47,7 @@ def clump(
     strong, member = -np.log10(p1) * (1 - 1e-12), -np.log10(p2) * (1 + 1e-12)
     candidates = table[(table["log10p"] >= min(strong, member)).to_numpy()]
     found, order = [], 0
-    for prefix in prefixes:
+    for prefix in prefixes if (candidates["log10p"] >= strong).any() else ():
         here = _of_file(candidates, prefix)
         if (here["log10p"] >= strong).any():
             found += _clump_chromosome(here, prefix, people_rows, (strong, member, r2), round(kb * 1000), order)
@@ -88,8 +89,9 @@ def _clump_chromosome(here, prefix, people_rows, thresholds, radius: int, order:
             if len(near):
                 one_copy = male if part[i] == "X" else None
                 index = genotypes.dosages(row[i], row[i] + 1)[0]
-                others = np.concatenate([genotypes.dosages(row[j], row[j] + 1) for j in near])
-                near = near[haplotype_r2(index, others, one_copy) > r2]
+                some = [near[k : k + TOGETHER] for k in range(0, len(near), TOGETHER)]
+                squares = [haplotype_r2(index, genotypes.dosages_at(row[few]), one_copy) for few in some]
+                near = near[np.concatenate(squares) > r2]
             free[near] = False
             members = near[strength[near] > member]
             found.append((-strength[i], order + i, label[i], tuple(label[members])))

@@ -46,14 +46,3 @@ def _in_order(components: pd.DataFrame, person: pd.Series) -> np.ndarray:
         raise ValueError(f"{(place < 0).sum()} people have no row in the table of components")
     scores = components.drop(columns="person").to_numpy(dtype=float)[place]
     return scores[:, np.isfinite(scores).any(axis=0)]
-
-
-def select(traits: Traits, names: list[str]) -> Traits:
-    """The same traits without those that are not in `names`."""
-    kept = [k for k, name in enumerate(traits.names) if name in names]
-    return traits._replace(
-        names=tuple(traits.names[k] for k in kept),
-        kind=tuple(traits.kind[k] for k in kept),
-        values=traits.values[:, kept],
-        units=tuple(traits.units[k] for k in kept) if traits.units else (),
-    )

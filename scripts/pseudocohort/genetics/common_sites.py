@@ -78,7 +78,7 @@ def common_blocks(sites: Sites, what: str = "weights") -> Iterator[Block]:
     for number, prefix in enumerate(sites.prefixes):
         with Genotypes(prefix, sites.people_rows) as genotypes:
             n = genotypes.n_people
-            least, chrom = minimum_count(n, sites.minimum_frequency), genotypes.sites["chrom"].iloc[0]
+            least = minimum_count(n, sites.minimum_frequency)
             for start, stop in genotypes.blocks(block_rows(n, sites.block_sites)):
                 _, one, two, missing = genotypes.counts(start, stop).astype(float).T
                 count = one + 2 * two
@@ -90,7 +90,8 @@ def common_blocks(sites: Sites, what: str = "weights") -> Iterator[Block]:
                     mean = count[kept] / n
                     to_allele = (mean * (1 - mean / 2)) ** ((1 + sites.alpha) / 2) / np.sqrt(variance[kept])
                     g = genotypes.dosages_at(start + kept).astype(np.float32)
-                    yield Block(prefix, chrom, genotypes.sites.iloc[start + kept], g, mean, to_allele)
+                    table = genotypes.sites.iloc[start + kept]
+                    yield Block(prefix, table["chrom"].iloc[0], table, g, mean, to_allele)
                 progress.at(number, stop / genotypes.n_sites)
 
 

@@ -17,7 +17,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from scipy.linalg import eigh
-from scipy.special import ndtri
 
 from pseudocohort import counter
 from pseudocohort.cohort.kinship import unrelated as without_kin
@@ -243,10 +242,7 @@ def _edge(n: int, trace: float, squares: float) -> float:
 
 def _normals(seed: int, n: int, c: int) -> np.ndarray:
     """Standard normals (n, c) numbered by row and column."""
-    high, low = counter.bits(
-        counter.key(seed, "components"), np.arange(n, dtype=np.uint32)[:, None], np.arange(c, dtype=np.uint32)
-    )
-    return ndtri(((high.astype(np.uint64) << np.uint64(20) | low.astype(np.uint64) >> np.uint64(12)) + 0.5) / 2.0**52)
+    return counter.normals(counter.key(seed, "components"), np.arange(n)[:, None], np.arange(c))
 
 
 def _signed(vectors: np.ndarray) -> np.ndarray:

@@ -22,12 +22,14 @@ LEAST = 30  # people, and a third as many cases and controls, that the other fol
 
 
 class CrossFit(NamedTuple):
-    """t traits, 5 folds: fold (n,), hits: sites and effects of every (trait, fold), explained (n, t) by those and given
-    scores of the other folds, right (n, 5 t) right sides of the ridge, predicted (n, t) out of
-    fold, the ridge beside the covariates, NaN where not possible; report: an entry a trait."""
+    """t traits, 5 folds: fold (n,), hits: sites and effects of every (trait, fold), given: {trait: (k,)} mean
+    coefficients of its given scores, explained (n, t) by both as the other folds have them, right (n, 5 t) right
+    sides of the ridge, predicted (n, t) out of fold, the ridge beside the covariates, NaN where not possible;
+    report: an entry a trait."""
 
     fold: np.ndarray
     hits: list
+    given: dict[str, np.ndarray]
     explained: np.ndarray
     right: np.ndarray
     predicted: np.ndarray
@@ -53,7 +55,7 @@ def crossfit(
     masks = np.stack([~np.isnan(traits.values) & (fold != f)[:, None] for f in range(FOLDS)], axis=2)  # (n, t, 5)
     usable = np.array([[_enough(traits.values[masks[:, k, f], k], traits.kind[k]) for f in range(FOLDS)]
                        for k in range(t)]).reshape(t, FOLDS)  # fmt: skip
-    offset = _given_values(traits, covariates, masks, usable, given)
+    offset, coefficients = _given_values(traits, covariates, masks, usable, given)
     response = np.where(masks & usable[None], traits.values[:, :, None] - offset, np.nan)
     hits, explained = _hits(prefixes, people_rows, traits, response, usable, covariates, settings, method)
     target = np.where(np.isnan(response), 0, response - explained).reshape(n, -1)
@@ -75,19 +77,26 @@ def crossfit(
             scores = given[traits.names[k]]
             entry["given_r2"] = score_r2(traits.values[:, k], covariates, scores, fold)
         report.append(entry)
-    return CrossFit(fold, hits, own, right, predicted, report)
+    return CrossFit(fold, hits, coefficients, own, right, predicted, report)
 
 
-def _given_values(traits: Traits, covariates, masks, usable, given: Mapping) -> np.ndarray:
-    """Values (n, t, 5) of given scores by coefficients of the other folds."""
-    values = np.zeros(masks.shape)
-    for k, f in zip(*np.nonzero(usable), strict=True):
-        if traits.names[k] in given:
-            seen, scores = masks[:, k, f], given[traits.names[k]]
-            design = np.column_stack([covariates, scores])
-            b = np.linalg.lstsq(design[seen], traits.values[seen, k], rcond=None)[0]
-            values[:, k, f] = scores @ b[covariates.shape[1] :]
-    return values
+def _given_values(traits: Traits, covariates, masks, usable, given: Mapping) -> tuple[np.ndarray, dict]:
+    """Values (n, t, 5) of given scores by coefficients of the other folds, and the mean coefficients of each trait."""
+    values, coefficients = np.zeros(masks.shape), {}
+    for k, name in enumerate(traits.names):
+        if name in given:
+            fitted = np.zeros((FOLDS, given[name].shape[1]))
+            for f in np.flatnonzero(usable[k]):
+                fitted[f] = given_effects(traits.values[:, k], covariates, given[name], masks[:, k, f])
+                values[:, k, f] = given[name] @ fitted[f]
+            coefficients[name] = fitted.mean(axis=0)
+    return values, coefficients
+
+
+def given_effects(y: np.ndarray, covariates: np.ndarray, scores: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Least-squares coefficients (k,) of scores (n, k) beside covariates (n, q) among the people `rows`, bool (n,)."""
+    design = np.column_stack([covariates, scores])[rows]
+    return np.linalg.lstsq(design, y[rows], rcond=None)[0][covariates.shape[1] :]
 
 
 def _enough(y: np.ndarray, kind: str) -> bool:

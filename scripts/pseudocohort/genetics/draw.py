@@ -45,8 +45,8 @@ class Model(NamedTuple):
 
     kernel: of the people.  values: (n, t), NaN where missing.  binary: (t,) bool.  eta: (n, t) linear predictors
     of the probit null models.  columns: a (n, c) matrix a trait of standardised candidates, given scores last.
-    role: a (c,) array a trait, 1 candidate, 2 always in.  pairs: see canonical.  people: bool (n,) of unrelated
-    people, or None for all.
+    role: a (c,) array a trait, 1 candidate, 2 always in.  products: (k, t, t), see liability.series.
+    pairs: see canonical.  people: bool (n,) of unrelated people, or None for all.
     """
 
     kernel: object
@@ -263,7 +263,7 @@ def run(model: Model, seed: int, sites: float, sweeps: int, unit_values: np.ndar
     latent, nothing = first_latent(model, seed), np.zeros((n, t))
     rest = _scale(model, latent, np.zeros(t))
     shares = estimate(model, latent, nothing, rest)
-    found = Found(spike_slab.start(t, loci.role.shape[1], sites), nothing, np.zeros((t, t)), nothing)
+    found = Found(spike_slab.start(t, loci.role.shape[1]), nothing, np.zeros((t, t)), nothing)
     history, rights, started = [], [], time.monotonic()
     for sweep in range(rounds):
         rng, last = counter.generator(seed, "sweep", sweep), sweep == rounds - 1

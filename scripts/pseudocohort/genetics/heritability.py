@@ -22,6 +22,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from pseudocohort import counter
+from pseudocohort.genetics.basis import orthonormal
 from pseudocohort.genetics.ld import standardise
 from pseudocohort.genetics.traits import Traits
 from pseudocohort.genotypes import Genotypes
@@ -31,6 +32,9 @@ SHORTEST = 2_000_000  # bp of a block in the mean: the shorter, the more LD ties
 FEWEST_BLOCKS = 10  # no standard error with fewer
 EXACT = 3000  # up to so many people K itself is made
 PROBES = 50
+COLUMNS = 5000  # of probes and patterns of missing values together; with more patterns there are fewer probes
+FEWEST_PROBES = 5
+EXPLAINED = 1e-9  # a trait with less of its variance than this left beside the covariates has no estimate
 SITES = 1024  # of a matrix product
 MOST_PEOPLE = 20_000  # more tell little: the error of h2 is then about .02 on a whole genome
 
@@ -106,6 +110,7 @@ def haseman_elston(
     """
     t = len(traits.names)
     people = _residuals(traits)
+    probes = min(probes, max(COLUMNS // (people.masks.shape[1] + 1), FEWEST_PROBES))
     z = None if len(traits.values) <= exact else _signs(seed, len(traits.values), probes)
     pieces = _pieces(prefixes, blocks)
     total = None
@@ -145,11 +150,6 @@ def liability_factor(prevalence: np.ndarray) -> np.ndarray:
     return prevalence * (1 - prevalence) / density**2
 
 
-def _basis(columns: np.ndarray) -> np.ndarray:
-    left, values, _ = np.linalg.svd(columns, full_matrices=False)
-    return left[:, values > 1e-8 * values.max(initial=1e-300)]
-
-
 def _residuals(traits: Traits) -> _People:
     values = np.asarray(traits.values, dtype=float)
     n, t = values.shape
@@ -159,13 +159,15 @@ def _residuals(traits: Traits) -> _People:
     residuals, rank = np.zeros((n, t)), np.zeros(t, dtype=int)
     for g in range(masks.shape[1] if t else 0):
         have, columns = masks[:, g], np.flatnonzero(pattern.ravel() == g)
-        basis = _basis(design[have])
+        basis = orthonormal(design[have])
         left = values[np.ix_(have, columns)]
+        whole = ((left - left.mean(axis=0)) ** 2).sum(axis=0)
         left = left - basis @ (basis.T @ left)
-        freedom = have.sum() - basis.shape[1]
-        residuals[np.ix_(have, columns)] = left * np.sqrt(freedom / (left**2).sum(axis=0))
+        freedom, size = have.sum() - basis.shape[1], (left**2).sum(axis=0)
+        size[size <= EXPLAINED * whole] = np.nan
+        residuals[np.ix_(have, columns)] = left * np.sqrt(freedom / size)
         rank[columns] = basis.shape[1]
-    return _People(residuals, _basis(design), masks.astype(float), pattern.ravel(), rank)
+    return _People(residuals, orthonormal(design), masks.astype(float), pattern.ravel(), rank)
 
 
 def _signs(seed: int, n: int, probes: int) -> np.ndarray:
@@ -202,16 +204,14 @@ def _pass(pieces, people_rows, people: _People, minimum_frequency: float, z) -> 
             if genotypes is not None:
                 genotypes.close()
             opened, genotypes = prefix, Genotypes(prefix, people_rows)
-        parts = []
+        sums = None  # added up as they come: a block has as many parts as it has thousands of sites
         for low in range(start, stop, SITES):
             x = standardise(genotypes.dosages(low, min(low + SITES, stop)), minimum_frequency)[1]
             x -= (x @ basis) @ basis.T
             xr = (x @ residuals).astype(float)
             traces = x.T @ x if probes is None else x.T @ (x @ probes)
-            parts.append(_Sums(xr.T @ xr, np.einsum("ij,ij->j", x, x).astype(float), traces, len(x)))
-        sums = parts[0]
-        for part in parts[1:]:
-            sums = sums.plus(part)
+            part = _Sums(xr.T @ xr, np.einsum("ij,ij->j", x, x).astype(float), traces, len(x))
+            sums = part if sums is None else sums.plus(part)
         yield sums
     if genotypes is not None:
         genotypes.close()

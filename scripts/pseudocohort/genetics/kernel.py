@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri
 
 from pseudocohort import counter
 from pseudocohort.errors import InputError
+from pseudocohort.genetics.basis import orthonormal
 from pseudocohort.genetics.common_sites import (
     Kept,
     Sites,
@@ -41,25 +41,14 @@ __all__ = [
     "choose_alpha",
     "make_kernel",
     "minimum_count",
+    "orthonormal",
     "standardised",
 ]
 
 log = logging.getLogger("pseudocohort")
 
-ALPHA_PEOPLE = 5000  # enough to tell two values of alpha apart
+ALPHA_PEOPLE = 2000  # enough to tell two values of alpha apart; a decomposition costs their cube
 SETTLED = 1e-3  # of h: a tenth of its standard error among 30,000 people
-
-
-def orthonormal(columns: np.ndarray, tolerance: float = 1e-8) -> np.ndarray:
-    """Orthonormal basis (n, r) of the columns (n, q), collinear directions dropped."""
-    left, values, _ = np.linalg.svd(columns, full_matrices=False)
-    return left[:, values > tolerance * values.max(initial=1e-300)]
-
-
-def normals(stream: tuple[int, int], index: np.ndarray) -> np.ndarray:
-    """Standard normal draws of a counter stream, numbered by index (k,): the same whatever is drawn beside them."""
-    high, low = counter.bits(stream, np.asarray(index, dtype=np.uint32), np.uint32(0))
-    return ndtri(((high.astype(np.uint64) << np.uint64(20) | low.astype(np.uint64) >> np.uint64(12)) + 0.5) / 2.0**52)
 
 
 class _Kernel:
@@ -202,7 +191,7 @@ class StreamedKernel(_Kernel):
 
         def effects(part: Kept) -> np.ndarray:
             streams = [counter.key(int.from_bytes(s.digest(), "little"), "kernel draw", part.chrom) for s in seeds]
-            return np.column_stack([normals(stream, part.rows) for stream in streams])
+            return np.column_stack([counter.normals(stream, part.rows, 0) for stream in streams])
 
         return self.project(self.products.values(effects)) / np.sqrt(self.m * self.scale)
 
@@ -283,7 +272,7 @@ def _streamed(sites: Sites, basis: np.ndarray, prior, device: str) -> StreamedKe
         )
         if prior is not None:
             b = block.to_allele[:, None] * prior(block.chrom, block.table)
-            values = values + block.dosage.T @ b.astype(np.float32)
+            values = values + (block.dosage.T @ b.astype(np.float32)).astype(float)
     if not found:
         raise no_sites(sites)
     kept = [
@@ -336,7 +325,7 @@ def choose_alpha(
 ) -> float:
     """The alpha (see Sites) under which the traits y (n, c), complete, are likeliest: summed REML log likelihoods.
 
-    At most 5,000 people are looked at, drawn by counter; the kernels of all choices come from one pass.
+    At most 2,000 people are looked at, drawn by counter; the kernels of all choices come from one pass.
     """
     n = len(y)
     chosen = np.sort(counter.order(counter.key(0, "people for alpha"), n)[:ALPHA_PEOPLE])

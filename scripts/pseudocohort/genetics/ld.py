@@ -1,4 +1,4 @@
-"""Linkage disequilibrium of a chromosome: LD scores, pruning and correlations, streamed in blocks of sites.
+"""Linkage disequilibrium of a chromosome: LD scores and pruning, streamed in blocks of sites.
 
 r is Pearson's correlation of ALT dosages, as in LDSC and plink2's --indep-pairwise. What lies in memory are the sites
 of one window and block, whatever the length of the chromosome. Males on X have dosages 0 and 2.
@@ -148,21 +148,6 @@ def _first_come(linked: np.ndarray, pos: np.ndarray, window: float) -> list[int]
             kept.append(i)
             free &= ~(linked[i] & (pos <= pos[i] + window))
     return kept
-
-
-def correlations(prefix: str | Path, people_rows: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
-    """Correlations (k, k) float64 of the dosages of single sites, NaN for those without variation.
-
-    rows: (k,) rows of the .pvar, any order.  Only their dosages are read.
-    """
-    with Genotypes(prefix, people_rows) as genotypes:
-        dosages = np.array([genotypes.dosages(row, row + 1)[0] for row in rows], dtype=np.float64)
-    centred = dosages.reshape(len(rows), -1)
-    centred = centred - centred.mean(axis=1, keepdims=True)
-    cross = centred @ centred.T
-    scale = np.sqrt(np.diag(cross))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return cross / np.outer(scale, scale)
 
 
 def write_ld_scores(folder: str | Path, chrom: str, table: pd.DataFrame) -> None:

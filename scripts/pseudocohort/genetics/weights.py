@@ -16,14 +16,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri
 from threadpoolctl import threadpool_limits
 
 from pseudocohort import counter
 from pseudocohort.errors import InputError
 from pseudocohort.files import atomic_directory
 from pseudocohort.genetics import canonical, draw, liability
-from pseudocohort.genetics.crossfit import FOLDS, CrossFit, crossfit, fold_weights, folds_of
+from pseudocohort.genetics.crossfit import FOLDS, CrossFit, crossfit, fold_weights, folds_of, given_effects
 from pseudocohort.genetics.hits import Candidates, find_candidates
 from pseudocohort.genetics.kernel import Sites, choose_alpha, make_kernel
 from pseudocohort.genetics.pgs_catalog import TraitWeights, write_scoring_file
@@ -132,6 +131,8 @@ def _learn(prefixes, people_rows, traits, seed, settings, family, unrelated, giv
         eta[:, k] = _probit(traits.values[:, k], covariates)
     response = np.where(binary, liability.expected(traits.values, eta), traits.values)
     alpha = settings["alpha"]
+    if alpha is None and settings["method"] == "ct":
+        alpha = -1.0  # no kernel counts
     if alpha is None:
         left = np.nan_to_num(response - eta)
         left = left[:, left.std(axis=0) > 1e-8]
@@ -142,8 +143,8 @@ def _learn(prefixes, people_rows, traits, seed, settings, family, unrelated, giv
     prior = _prior(seed, len(traits.names))
     kernel = make_kernel(sites, covariates, settings["dense_up_to"], prior, settings["device"])
     people = None if unrelated is None or np.all(unrelated) else np.asarray(unrelated, dtype=bool)
-    if people is not None and people.sum() < MINIMUM_PEOPLE:
-        people = None
+    few_unrelated = people is not None and people.sum() < MINIMUM_PEOPLE
+    people = None if few_unrelated else people
     work = _Work(prefixes, people_rows, traits, seed, settings, covariates, binary, eta, given, kernel, people)
     fit = None
     if family is not None or settings["method"] == "crossfit":
@@ -153,6 +154,9 @@ def _learn(prefixes, people_rows, traits, seed, settings, family, unrelated, giv
     honest = [{"crossfit_r2": None}] * len(entries) if fit is None else fit.report
     every = {"alpha": alpha, "sites": kernel.m}
     report = [_entry(work, k) | every | entry | honest[k] for k, entry in enumerate(entries)]
+    if few_unrelated:
+        told = "too few unrelated people: what households share counts as heritability"
+        report = [entry | {"note": "; ".join([*filter(None, [entry.get("note")]), told])} for entry in report]
     return Learnt(weights, report, pd.DataFrame(out, columns=list(traits.names)))
 
 
@@ -173,11 +177,7 @@ def _prior(seed: int, columns: int):
 
     def effects(chrom, table):
         index = np.asarray(table.index, dtype=np.uint32)[:, None]
-        high, low = counter.bits(
-            counter.key(seed, "polygenic prior", chrom), index, np.arange(columns, dtype=np.uint32)
-        )
-        wide = high.astype(np.uint64) << np.uint64(20) | low.astype(np.uint64) >> np.uint64(12)
-        return ndtri((wide + 0.5) / 2.0**52)
+        return counter.normals(counter.key(seed, "polygenic prior", chrom), index, np.arange(columns, dtype=np.uint32))
 
     return effects
 
@@ -227,12 +227,20 @@ def _blup(work, response, fit):
 
 def _ct(work: _Work, response, fit):
     settings = {**work.settings, "lead_p": work.settings["hit_p"], "lead_r2": work.settings["ct_r2"]}
-    found = find_candidates(
-        work.prefixes, work.people_rows, work.traits, response, work.covariates, settings, joint=False
-    )
-    weights = {name: TraitWeights(c.sites, c.marginal) for name, c in zip(work.traits.names, found, strict=True)}
-    scale = np.where(work.binary, "log odds", "SD of the rank score")
-    entries = [{"scale": s, "hits": len(c.sites)} for s, c in zip(scale.tolist(), found, strict=True)]
+    traits, response, coefficients = work.traits, response.copy(), {}
+    for name, scores in work.given.items():  # sites are tested on what the given scores leave
+        k, seen = traits.names.index(name), ~np.isnan(traits.values[:, traits.names.index(name)])
+        coefficients[name] = given_effects(traits.values[:, k], work.covariates, scores, seen)
+        response[:, k] = traits.values[:, k] - scores @ coefficients[name]
+        kind = (*traits.kind[:k], "linear", *traits.kind[k + 1 :])
+        traits = traits._replace(kind=kind, values=np.where(np.arange(len(kind)) == k, response, traits.values))
+    found = find_candidates(work.prefixes, work.people_rows, traits, response, work.covariates, settings, joint=False)
+    weights, entries = {}, []
+    for k, (name, candidates) in enumerate(zip(traits.names, found, strict=True)):
+        weights[name] = TraitWeights(candidates.sites, candidates.marginal)
+        units = {"linear": "0/1", "logistic": "log odds"}[traits.kind[k]]
+        entries.append({"scale": units if work.binary[k] else "SD of the rank score", "hits": len(candidates.sites)})
+        entries[-1] |= {"given_coefficients": coefficients[name].tolist()} if name in coefficients else {}
     return weights, entries, _predicted(work, fit)
 
 
@@ -245,6 +253,7 @@ def _crossfit(work: _Work, response, fit: CrossFit):
         weights[name] = _with_hits(table, values[:, k], hits)
         scale = "0/1" if work.binary[k] else "SD of the rank score"
         entries.append({"scale": scale, "hits": sum(len(beta) for _, beta in hits) / FOLDS})
+        entries[-1] |= {"given_coefficients": fit.given[name].tolist()} if name in fit.given else {}
     return weights, entries, np.where(np.isnan(fit.predicted), np.nan, scores)
 
 
