@@ -105,7 +105,7 @@ def run_engine(folder: Path, missing: float, number: int, minimum: int, output: 
 
 
 def run_scores(folder: Path, number: int) -> None:
-    from pseudocohort.genetics.scores import score
+    from pseudocohort.scores.scoring import score
 
     print(time.process_time())
     weights = {f"w{k}": folder / "weights" / f"w{k}.txt.gz" for k in range(number)}

@@ -20,8 +20,8 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from pseudocohort.genetics import kernel as kernels
 from pseudocohort.genotypes import GenotypeWriter
+from pseudocohort.weights import kernel as kernels
 
 
 def simulate(prefix: Path, people: int, sites: int, seed: int = 1) -> None:

@@ -43,7 +43,7 @@ from replication_scale import print_projection, print_small, run_task
 from replication_statistics import compare, look, make_kernel, summarise_rows
 from replication_tables import print_goals, print_views
 
-from pseudocohort.genetics.weights import learn_weights
+from pseudocohort.weights.learning import learn_weights
 
 log = logging.getLogger("replication")
 REAL = ("train", "second", "unseen")

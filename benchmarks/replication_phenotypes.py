@@ -5,8 +5,8 @@ import pandas as pd
 from replication_cohort import Cohort, Truth, product
 
 from pseudocohort.cohort.dictionary import Dictionary, Item
-from pseudocohort.genetics.liability import fit_probit, ratio
 from pseudocohort.genetics.traits import make_covariates
+from pseudocohort.weights.liability import fit_probit, ratio
 
 
 def weight_matrix(weights: dict, names: tuple, index: dict) -> np.ndarray:

@@ -27,10 +27,10 @@ from replication_cohort import (
 )
 
 from pseudocohort.errors import InputError
-from pseudocohort.genetics.kernel import ALPHA_PEOPLE, choose_alpha
 from pseudocohort.genetics.traits import Traits
-from pseudocohort.genetics.weights import learn_weights
 from pseudocohort.genotypes import Genotypes, GenotypeWriter
+from pseudocohort.weights.kernel import ALPHA_PEOPLE, choose_alpha
+from pseudocohort.weights.learning import learn_weights
 
 PEOPLE, SITES, TRAITS = 100_000, 1_000_000, 50
 MEASURED = 2100

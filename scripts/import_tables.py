@@ -6,8 +6,8 @@ from pseudocohort.cohort.dictionary import write_dictionary
 from pseudocohort.cohort.importing import check_score, import_tables
 from pseudocohort.cohort.variants import genotype_people
 from pseudocohort.files import atomic, read_seed
-from pseudocohort.genetics.pgs_catalog import read_scoring_file
 from pseudocohort.job import logged
+from pseudocohort.scores.pgs_catalog import read_scoring_file
 
 p = snakemake.params
 with logged(snakemake.log[0]):

@@ -7,9 +7,9 @@ from pseudocohort.cohort.importing import of_chromosome
 from pseudocohort.cohort.people import read_sample_sheet
 from pseudocohort.cohort.variants import genotype_people
 from pseudocohort.files import atomic
-from pseudocohort.genetics.matching import match_score
-from pseudocohort.genetics.pgs_catalog import read_scoring_file
 from pseudocohort.job import logged
+from pseudocohort.scores.matching import match_score
+from pseudocohort.scores.pgs_catalog import read_scoring_file
 
 p, settings = snakemake.params, snakemake.params.planted
 with logged(snakemake.log[0]) as log:

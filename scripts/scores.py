@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 
 from pseudocohort.files import atomic
-from pseudocohort.genetics.scores import score, with_out_of_fold
 from pseudocohort.genotypes import read_pvar
 from pseudocohort.job import logged
+from pseudocohort.scores.scoring import score, with_out_of_fold
 
 with logged(snakemake.log[0]):
     folder = f"results/{snakemake.wildcards.cohort}/genotypes"

@@ -7,9 +7,9 @@ import pandas as pd
 from pseudocohort.cohort.dictionary import read_dictionary
 from pseudocohort.files import atomic, read_seed
 from pseudocohort.genetics.cohorts import rows_of, traits_of
-from pseudocohort.genetics.given_scores import add_given, load_given, training_scores, weights_alone
-from pseudocohort.genetics.weights import learn_weights, write_weights
 from pseudocohort.job import logged
+from pseudocohort.scores.given_scores import add_given, load_given, training_scores, weights_alone
+from pseudocohort.weights.learning import learn_weights, write_weights
 
 s, p = snakemake.input, snakemake.params
 with logged(snakemake.log[0]):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pseudocohort.genetics import canonical, liability
+from pseudocohort.weights import canonical, liability
 
 
 class Plain:

@@ -6,12 +6,12 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
-from pseudocohort.genetics import crossfit as module
-from pseudocohort.genetics.crossfit import crossfit, fold_weights, folds_of, score_r2
-from pseudocohort.genetics.kernel import Sites, make_kernel
 from pseudocohort.genetics.traits import Traits
-from pseudocohort.genetics.weights import DEFAULTS
 from pseudocohort.genotypes import GenotypeWriter
+from pseudocohort.weights import crossfit as module
+from pseudocohort.weights.crossfit import crossfit, fold_weights, folds_of, score_r2
+from pseudocohort.weights.kernel import Sites, make_kernel
+from pseudocohort.weights.learning import DEFAULTS
 
 
 @pytest.fixture(scope="module")

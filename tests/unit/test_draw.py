@@ -6,9 +6,9 @@ import pytest
 from scipy.stats import norm
 from threadpoolctl import threadpool_limits
 
-from pseudocohort.genetics import canonical, draw, liability
-from pseudocohort.genetics.kernel import Sites, make_kernel
 from pseudocohort.genotypes import GenotypeWriter
+from pseudocohort.weights import canonical, draw, liability
+from pseudocohort.weights.kernel import Sites, make_kernel
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -11,11 +11,11 @@ import pytest
 import statsmodels.api as sm
 
 from pseudocohort.errors import InputError
-from pseudocohort.genetics.given_scores import add_given, combine, load_given, training_scores, weights_alone
-from pseudocohort.genetics.pgs_catalog import TraitWeights, write_scoring_file
-from pseudocohort.genetics.scores import score, score_weights
 from pseudocohort.genetics.traits import Traits
 from pseudocohort.genotypes import GenotypeWriter
+from pseudocohort.scores.given_scores import add_given, combine, load_given, training_scores, weights_alone
+from pseudocohort.scores.pgs_catalog import TraitWeights, write_scoring_file
+from pseudocohort.scores.scoring import score, score_weights
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 N, M = 400, 150

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 
-from pseudocohort.genetics import hits
-from pseudocohort.genetics.hits import find_candidates, independent_sites, select_jointly
 from pseudocohort.genetics.traits import Traits
 from pseudocohort.genotypes import GenotypeWriter
+from pseudocohort.weights import hits
+from pseudocohort.weights.hits import find_candidates, independent_sites, select_jointly
 
 SETTINGS = {
     "hit_p": 5e-8,

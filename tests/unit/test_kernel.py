@@ -11,10 +11,10 @@ from scipy.stats import binom, multivariate_normal, norm
 from threadpoolctl import threadpool_limits
 
 from pseudocohort.errors import InputError
-from pseudocohort.genetics import common_sites, lanczos
-from pseudocohort.genetics.kernel import Sites, choose_alpha, make_kernel, minimum_count, standardised
-from pseudocohort.genetics.reml import maximise
 from pseudocohort.genotypes import GenotypeWriter
+from pseudocohort.weights import common_sites, lanczos
+from pseudocohort.weights.kernel import Sites, choose_alpha, make_kernel, minimum_count, standardised
+from pseudocohort.weights.reml import maximise
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -5,7 +5,7 @@ import pytest
 import statsmodels.api as sm
 from scipy.stats import kstest, multivariate_normal, norm, truncnorm
 
-from pseudocohort.genetics import liability
+from pseudocohort.weights import liability
 
 
 def test_truncated_draws_have_the_truncated_normal_distribution():

@@ -9,11 +9,11 @@ import statsmodels.api as sm
 
 from pseudocohort.cohort.maps import GeneticMap, write_map
 from pseudocohort.evaluation.sites import sample_chromosome
-from pseudocohort.genetics import scores
 from pseudocohort.genetics.association import associate
-from pseudocohort.genetics.pgs_catalog import read_scoring_file, write_scoring_file
 from pseudocohort.genetics.traits import Traits
 from pseudocohort.genotypes import GenotypeWriter, read_pvar
+from pseudocohort.scores import scoring as scores
+from pseudocohort.scores.pgs_catalog import read_scoring_file, write_scoring_file
 
 N = 240
 PARTS = np.repeat(["PAR1", "X", "PAR2"], [20, 30, 10])

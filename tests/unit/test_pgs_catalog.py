@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from pseudocohort.errors import InputError
-from pseudocohort.genetics.matching import match_score
-from pseudocohort.genetics.pgs_catalog import read_scoring_file, read_scoring_files, standard_build, write_scoring_file
+from pseudocohort.scores.matching import match_score
+from pseudocohort.scores.pgs_catalog import read_scoring_file, read_scoring_files, standard_build, write_scoring_file
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "pgs_scores"
 needs_real = pytest.mark.skipif(not REAL.exists(), reason="the real scoring files are not beside this checkout")

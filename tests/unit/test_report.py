@@ -93,6 +93,7 @@ def inputs(folder):
                     "hits": 2,
                     "h2": 0.31,
                     "h2_se": 0.05,
+                    "note": "320 people tell little",
                 }
             ],
             "left_out": [{"trait": "crp", "reason": "all values are equal"}],
@@ -200,7 +201,8 @@ def test_page_tells_verdicts_without_colour_withholds_the_seed_and_claims_no_saf
 
 def test_table_of_weights_is_narrow_and_limits_name_no_measure_that_the_page_has(run):
     text = (run / "report.html").read_text()
-    assert '<td>height<span class="note">SD of the rank score</span></td>' in text.replace("Height", "height")
+    notes = '<span class="note">SD of the rank score</span><span class="note">320 people tell little</span></td>'
+    assert notes in text
     limits = re.search(r"<h3>Not measured in this version</h3>\s*<p>(.*?)</p>", text, re.DOTALL).group(1)
     assert "heritability" not in limits
     assert "LD score regression" not in limits

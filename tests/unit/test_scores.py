@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from pseudocohort.errors import InputError
-from pseudocohort.genetics import scores
-from pseudocohort.genetics.pgs_catalog import TraitWeights, write_scoring_file
 from pseudocohort.genotypes import GenotypeWriter, read_pvar
+from pseudocohort.scores import scoring as scores
+from pseudocohort.scores.pgs_catalog import TraitWeights, write_scoring_file
 
 N, M = 300, 400
 

@@ -8,7 +8,7 @@ from scipy.integrate import quad_vec
 from scipy.special import betaln
 from scipy.stats import chi2
 
-from pseudocohort.genetics import spike_slab
+from pseudocohort.weights import spike_slab
 
 SITES = 60.0
 

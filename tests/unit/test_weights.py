@@ -11,10 +11,10 @@ from scipy.stats import norm
 from threadpoolctl import threadpool_limits
 
 from pseudocohort.errors import InputError
-from pseudocohort.genetics.scores import score
 from pseudocohort.genetics.traits import Traits
-from pseudocohort.genetics.weights import learn_weights, write_weights
 from pseudocohort.genotypes import Genotypes, GenotypeWriter
+from pseudocohort.scores.scoring import score
+from pseudocohort.weights.learning import learn_weights, write_weights
 
 
 @pytest.fixture(autouse=True, scope="module")

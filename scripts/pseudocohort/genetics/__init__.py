@@ -1,1 +1,1 @@
-"""Traits, association, effect weights and scores."""
+"""Association of traits with sites: engine, results, hits; LD, heritability, principal components."""

@@ -13,9 +13,9 @@ from scipy.special import ndtri
 from scipy.stats import norm, rankdata
 
 from pseudocohort import counter
-from pseudocohort.genetics.hits import Candidates, find_candidates
-from pseudocohort.genetics.kernel import standardised
 from pseudocohort.genetics.traits import Traits
+from pseudocohort.weights.hits import Candidates, find_candidates
+from pseudocohort.weights.kernel import standardised
 
 FOLDS = 5
 LEAST = 30  # people, and a third as many cases and controls, that the other folds must have

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pseudocohort.genetics.common_sites import Kept, block_rows, reread
-from pseudocohort.genetics.lanczos import Projector
+from pseudocohort.weights.common_sites import Kept, block_rows, reread
+from pseudocohort.weights.lanczos import Projector
 
 
 class Products:

@@ -10,7 +10,9 @@ import pandas as pd
 
 from pseudocohort.cohort.builds import plain_name
 from pseudocohort.errors import InputError
-from pseudocohort.genetics.matching import (
+from pseudocohort.genetics.traits import Traits
+from pseudocohort.genotypes import Genotypes, read_pvar
+from pseudocohort.scores.matching import (
     ABSENT,
     Match,
     alt_contributions,
@@ -18,11 +20,9 @@ from pseudocohort.genetics.matching import (
     overlap_report,
     require_overlap,
 )
-from pseudocohort.genetics.pgs_catalog import Score, TraitWeights, contributions, read_scoring_file
-from pseudocohort.genetics.score_checks import compare_frequencies, kept_header, overlap_of_variance, warnings_of
-from pseudocohort.genetics.scores import score_weights
-from pseudocohort.genetics.traits import Traits
-from pseudocohort.genotypes import Genotypes, read_pvar
+from pseudocohort.scores.pgs_catalog import Score, TraitWeights, contributions, read_scoring_file
+from pseudocohort.scores.score_checks import compare_frequencies, kept_header, overlap_of_variance, warnings_of
+from pseudocohort.scores.scoring import score_weights
 
 log = logging.getLogger("pseudocohort")
 

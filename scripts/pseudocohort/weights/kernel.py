@@ -20,7 +20,7 @@ import pandas as pd
 from pseudocohort import counter
 from pseudocohort.errors import InputError
 from pseudocohort.genetics.basis import orthonormal
-from pseudocohort.genetics.common_sites import (
+from pseudocohort.weights.common_sites import (
     Kept,
     Sites,
     centred,
@@ -28,10 +28,10 @@ from pseudocohort.genetics.common_sites import (
     minimum_count,
     standardised,
 )
-from pseudocohort.genetics.lanczos import Projector, Quadrature, conjugate_gradient, lanczos, log_determinants
-from pseudocohort.genetics.products import Products
-from pseudocohort.genetics.reml import HIGHEST, Fits, maximise
-from pseudocohort.genetics.symmetric import add_products, decompose, mirror, part_of, project_both
+from pseudocohort.weights.lanczos import Projector, Quadrature, conjugate_gradient, lanczos, log_determinants
+from pseudocohort.weights.products import Products
+from pseudocohort.weights.reml import HIGHEST, Fits, maximise
+from pseudocohort.weights.symmetric import add_products, decompose, mirror, part_of, project_both
 
 __all__ = [
     "DenseKernel",

@@ -21,12 +21,12 @@ from threadpoolctl import threadpool_limits
 from pseudocohort import counter
 from pseudocohort.errors import InputError
 from pseudocohort.files import atomic_directory
-from pseudocohort.genetics import canonical, draw, liability
-from pseudocohort.genetics.crossfit import FOLDS, CrossFit, crossfit, fold_weights, folds_of, given_effects
-from pseudocohort.genetics.hits import Candidates, find_candidates
-from pseudocohort.genetics.kernel import Sites, choose_alpha, make_kernel
-from pseudocohort.genetics.pgs_catalog import TraitWeights, write_scoring_file
 from pseudocohort.genetics.traits import Traits
+from pseudocohort.scores.pgs_catalog import TraitWeights, write_scoring_file
+from pseudocohort.weights import canonical, draw, liability
+from pseudocohort.weights.crossfit import FOLDS, CrossFit, crossfit, fold_weights, folds_of, given_effects
+from pseudocohort.weights.hits import Candidates, find_candidates
+from pseudocohort.weights.kernel import Sites, choose_alpha, make_kernel
 
 log = logging.getLogger("pseudocohort")
 

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from pseudocohort.errors import InputError
-from pseudocohort.genetics.matching import Alleles, pairs_by_position
-from pseudocohort.genetics.pgs_catalog import TraitWeights, contributions, read_scoring_files, standard_chrom
 from pseudocohort.genotypes import Genotypes
+from pseudocohort.scores.matching import Alleles, pairs_by_position
+from pseudocohort.scores.pgs_catalog import TraitWeights, contributions, read_scoring_files, standard_chrom
 
 log = logging.getLogger("pseudocohort")
 

@@ -15,10 +15,10 @@ import pandas as pd
 from scipy.linalg import solve_triangular
 
 from pseudocohort.genetics.association import COLLINEAR, associate
-from pseudocohort.genetics.kernel import minimum_count, orthonormal
 from pseudocohort.genetics.tails import minus_log10_p
 from pseudocohort.genetics.traits import Traits
 from pseudocohort.genotypes import SITE_COLUMNS, Genotypes
+from pseudocohort.weights.kernel import minimum_count, orthonormal
 
 log = logging.getLogger("pseudocohort")
 

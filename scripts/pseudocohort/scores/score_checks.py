@@ -8,8 +8,8 @@ import re
 import numpy as np
 
 from pseudocohort.cohort.builds import get_build
-from pseudocohort.genetics.matching import ABSENT, AS_IS, DIFFERENT, REPEATED, Match
-from pseudocohort.genetics.pgs_catalog import Score
+from pseudocohort.scores.matching import ABSENT, AS_IS, DIFFERENT, REPEATED, Match
+from pseudocohort.scores.pgs_catalog import Score
 
 FEWEST = 20  # effects that a share is told of
 FAR = 0.2  # allele frequencies of one ancestry hardly ever differ by more

@@ -18,7 +18,7 @@ import pandas as pd
 from pseudocohort.cohort.builds import plain_name
 from pseudocohort.errors import InputError
 from pseudocohort.files import atomic
-from pseudocohort.genetics.pgs_table import (
+from pseudocohort.scores.pgs_table import (
     COMPLEX,
     DOSAGE,
     EMPTY,

@@ -24,8 +24,8 @@ import numpy as np
 from scipy.special import ndtri
 
 from pseudocohort import counter
-from pseudocohort.genetics import canonical, liability, spike_slab
-from pseudocohort.genetics.canonical import HIGHEST, Observed, Pairs
+from pseudocohort.weights import canonical, liability, spike_slab
+from pseudocohort.weights.canonical import HIGHEST, Observed, Pairs
 
 log = logging.getLogger("pseudocohort")
 

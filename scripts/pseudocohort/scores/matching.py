@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pseudocohort.errors import InputError
-from pseudocohort.genetics.pgs_catalog import Score, standard_chrom
+from pseudocohort.scores.pgs_catalog import Score, standard_chrom
 
 CLEAR = 0.1  # an allele frequency this far from one half tells the strand of an A/T or C/G site
 WAYS = ("matched ref/alt", "matched alt/ref", "matched ref/alt, other strand", "matched alt/ref, other strand")

@@ -1,0 +1,1 @@
+"""Polygenic scores: files of the PGS Catalog, their match to a cohort's sites, the scoring of people."""

@@ -1,0 +1,1 @@
+"""Effect weights learnt on the training people: mixed model, sampler, cross-fitting."""
