@@ -3,11 +3,10 @@
 import json
 
 from pseudocohort.cohort.dictionary import write_dictionary
-from pseudocohort.cohort.importing import check_score, import_tables
+from pseudocohort.cohort.importing import import_tables
 from pseudocohort.cohort.variants import genotype_people
 from pseudocohort.files import atomic, read_seed
 from pseudocohort.job import logged
-from pseudocohort.scores.pgs_catalog import read_scoring_file
 
 p = snakemake.params
 with logged(snakemake.log[0]):
@@ -23,10 +22,6 @@ with logged(snakemake.log[0]):
         holdout=p.holdout,
         seed=read_seed(snakemake.input.seed),
     )
-    for item, paths in p.scoring_files.items():
-        check_score(item, dictionary)
-        for path in paths:
-            read_scoring_file(path, p.build)
     for table, path in ((people, snakemake.output.people), (phenotypes, snakemake.output.phenotypes)):
         with atomic(path) as part:
             table.to_parquet(part, index=False)

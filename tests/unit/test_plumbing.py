@@ -32,7 +32,11 @@ def reachable(script: str) -> set[str]:
 def test_a_rule_sees_the_modules_it_uses_and_no_others():
     mosaic = reachable("mosaic")
     assert {"genome/mosaic.py", "genome/meiosis.py", "counter.py", "cohort/maps.py"} <= mosaic
-    assert not [path for path in mosaic if path.startswith(("phenotype", "evaluation", "genetics", "scores", "weights", "report"))]
+    assert not [
+        path
+        for path in mosaic
+        if path.startswith(("phenotype", "evaluation", "genetics", "scores", "weights", "report"))
+    ]
     assert "report/page.html.j2" in reachable("report_page")
 
 

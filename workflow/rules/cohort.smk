@@ -39,7 +39,6 @@ rule import_tables:
         # One file tells the people, so that a chromosome added later leaves them as they are.
         genotypes=of_chromosome("genotypes", max(SCORED, key=place)),
         dictionary=dictionary_file,
-        scores=scoring_files(),
         seed="results/secret/seed",
     output:
         people="results/real/people.parquet",
@@ -57,10 +56,8 @@ rule import_tables:
     params:
         sample_columns=config["input"]["sample_columns"],
         phenotype_id=config["input"]["phenotype_id"],
-        build=config["build"],
         unmatched=config["unmatched"],
         holdout=config["holdout"],
-        scoring_files=config["scoring_files"],
         code=code("import_tables", "resources/chromosome_lengths.tsv"),
     message:
         "Import people, items and dictionary; draw the holdout by family"
@@ -93,6 +90,26 @@ rule check_inputs:
         "Check the genotypes and maps of all chromosomes, and whether the pedigree can be drawn"
     script:
         "../../scripts/check_inputs.py"
+
+
+rule check_scoring_files:
+    input:
+        scoring_files(),
+        dictionary="results/real/dictionary.tsv",
+    output:
+        touch("results/real/import/scoring_files_checked"),
+    log:
+        "logs/check_scoring_files.log",
+    priority: 100
+    localrule: True
+    params:
+        build=config["build"],
+        scoring_files=config["scoring_files"],
+        code=code("check_scoring_files"),
+    message:
+        "Check the given scoring files"
+    script:
+        "../../scripts/check_scoring_files.py"
 
 
 rule import_chromosome:

@@ -38,6 +38,7 @@ rule weights:
         dictionary="results/real/dictionary.tsv",
         report="results/real/import_report.json",
         scores=scoring_files(),
+        checked="results/real/import/scoring_files_checked",
         seed="results/secret/seed",
     output:
         weights=directory("results/weights"),

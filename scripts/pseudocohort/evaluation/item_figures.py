@@ -113,10 +113,15 @@ def scores(setting: Setting, real: Table, pseudo: Table) -> dict[str, np.ndarray
 
 
 def _by_decile(score: np.ndarray, values: np.ndarray, cuts: np.ndarray) -> np.ndarray:
-    """Mean of values and its standard error by decile of the score: (2, 10), NaN under five people."""
+    """Mean of values and its standard error by decile of the score: (2, 10).
+
+    NaN under five people, and where fewer than five have a binary item's one value, which would single them out.
+    """
     decile, out = np.searchsorted(cuts, score), np.full((2, 10), np.nan)
     for d in range(10):
         seen = values[(decile == d) & ~np.isnan(values)]
-        if len(seen) >= MINIMUM_PEOPLE:
+        number = np.unique(seen, return_counts=True)[1]
+        few = len(number) <= 2 and number.min(initial=MINIMUM_PEOPLE) < MINIMUM_PEOPLE
+        if len(seen) >= MINIMUM_PEOPLE and not few:
             out[:, d] = seen.mean(), seen.std() / np.sqrt(len(seen))
     return out

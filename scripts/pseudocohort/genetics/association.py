@@ -11,7 +11,8 @@ covariates only (Rao 1948). With mu its fitted probabilities and W = mu(1 - mu):
     U = g'(y - mu)    V = g'Wg - g'WC (C'WC)^-1 C'Wg    beta = U/V (one Newton step)    se = 1/sqrt(V)
 
 and where |U| > 2 sqrt(V) the saddle-point approximation of U's distribution (`saddlepoint`) in place of the normal:
-se is then set to that with which beta/se has the corrected p.
+beta is then the saddle point, which is the maximum likelihood estimate with the null's linear predictor as offset
+(one Newton step overshoots where cases are rare), and se that with which beta/se has the corrected p.
 
 The effect allele is ALT. Males on X have dosage 0 or 2: a hemizygous effect equals a homozygous one (full dosage
 compensation), as plink2 has it by default (--xchr-model 2).
@@ -253,7 +254,7 @@ def _score_tests(design: Design, cross, information, halves, dosage, beta, se) -
         if len(strong):
             from pseudocohort.genetics.saddlepoint import adjusted_deviates
 
-            z, lost = adjusted_deviates(
+            z, beta[trait, strong] = adjusted_deviates(
                 score[strong],
                 variance[strong],
                 dosage[:, strong].T,
@@ -263,7 +264,7 @@ def _score_tests(design: Design, cross, information, halves, dosage, beta, se) -
             )
             se[trait, strong] = np.abs(beta[trait, strong]) / z  # the p of the saddle point, so no other se has it
             beta[trait, strong[np.isnan(z)]] = np.nan
-            failed += lost
+            failed += int(np.isnan(z).sum())
     return failed
 
 

@@ -70,7 +70,7 @@ def describe(traits: "Traits", dictionary: "Dictionary", build: str, minimum_min
         sexes = {code for gate, codes in item.asked_if if gate == "sex" for code in codes}
         about[name] = {
             "description": item.label or name,
-            "unit": f"{unit}, one Newton step from 0" if kind == "logistic" else unit,
+            "unit": unit,
             "model": MODELS[kind],
             "sex": {frozenset(["male"]): "M", frozenset(["female"]): "F"}.get(frozenset(sexes), "combined"),
         }
@@ -180,7 +180,10 @@ class _Columns:
         for k, name in enumerate(self._names):
             n = None if self._n is None else int(self._n[k])
             df = None if self._df is None or not np.isfinite(self._df[k]) else int(self._df[k])
-            about[name] = {"n": n, "df": df, **metadata(name, n, self._about, in_order)}
+            told = metadata(name, n, self._about, in_order)
+            about[name] = {"n": n, "df": df} | {
+                k: v for k, v in told.items() if k not in ("data_file_name", "file_type")
+            }
         self._table.close(about)
 
 

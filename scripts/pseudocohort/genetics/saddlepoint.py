@@ -98,7 +98,10 @@ def saddle_points(tests: Carriers, score: np.ndarray) -> np.ndarray:
 
 def log_tail(tests: Carriers, score: np.ndarray) -> np.ndarray:
     """Natural log of P(S >= score) (s,) for scores > 0; NaN where there is no saddle point."""
-    t = saddle_points(tests, score)
+    return _log_tail(tests, score, saddle_points(tests, score))
+
+
+def _log_tail(tests: Carriers, score: np.ndarray, t: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         value, _, curve = cumulants(tests, np.nan_to_num(t))
         w = np.sqrt(2 * (t * score - value))
@@ -106,11 +109,17 @@ def log_tail(tests: Carriers, score: np.ndarray) -> np.ndarray:
         return np.where(w > 1e-3, log_ndtr(-r), np.nan)
 
 
-def two_sided(tests: Carriers, score: np.ndarray) -> np.ndarray:
-    """Natural log of P(|S| >= |score|) (s,), both tails added; NaN where a saddle point is missing."""
-    score = np.abs(score)
+def two_sided(tests: Carriers, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Natural log of P(|S| >= |score|) (s,), both tails added, and the log odds ratio (s,) of an allele.
+
+    NaN where a saddle point is missing. K'(t) = s is the likelihood equation of the effect t of g with the null's
+    linear predictor as offset, so the saddle point on the score's side is its maximum likelihood estimate.
+    """
+    size, turned = np.abs(score), tests._replace(g=-tests.g)
+    upper, lower = saddle_points(tests, size), saddle_points(turned, size)
     with np.errstate(invalid="ignore"):
-        return np.logaddexp(log_tail(tests, score), log_tail(tests._replace(g=-tests.g), score))
+        log_p = np.logaddexp(_log_tail(tests, size, upper), _log_tail(turned, size, lower))
+    return log_p, np.where(score > 0, upper, -lower)
 
 
 def make_tests(dosage, coefficients, basis, mu, variance) -> Carriers:
@@ -125,8 +134,8 @@ def make_tests(dosage, coefficients, basis, mu, variance) -> Carriers:
     return Carriers(g, p, bounds, np.maximum(variance - carried, 0))
 
 
-def adjusted_deviates(score, variance, dosage, coefficients, basis, mu) -> tuple[np.ndarray, int]:
-    """|z| (s,) whose two-sided normal p is that of the saddle-point approximation, and how many are NaN.
+def adjusted_deviates(score, variance, dosage, coefficients, basis, mu) -> tuple[np.ndarray, np.ndarray]:
+    """|z| (s,) whose two-sided normal p is that of the saddle-point approximation, and the log odds ratio (s,).
 
     score, variance: (s,) U and V.  dosage: (s, n) int8, 0 for non-carriers of the minor allele.
     coefficients: (s, k) on basis (n, k), the covariate part of the dosages.  mu: (n,) probabilities under the null,
@@ -134,6 +143,7 @@ def adjusted_deviates(score, variance, dosage, coefficients, basis, mu) -> tuple
     NaN where there is no saddle point: the score is then all but impossible under the null, where the normal p is
     wrong by any number of digits, so none is better.
     """
-    z = normal_deviate(two_sided(make_tests(dosage, coefficients, basis, mu, variance), score))
+    log_p, effect = two_sided(make_tests(dosage, coefficients, basis, mu, variance), score)
+    z = normal_deviate(log_p)
     z[np.isinf(z)] = np.nan
-    return z, int(np.isnan(z).sum())
+    return z, effect

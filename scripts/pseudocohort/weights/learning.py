@@ -312,8 +312,11 @@ def _entry(work: _Work, k: int) -> dict:
     }
     if work.binary[k] and cases >= MINIMUM_COUNT and n - cases >= MINIMUM_COUNT:
         entry["cases"] = cases
-    if n < FEW_PEOPLE:
-        entry["note"] = f"{n} people tell little of heritability and next to nothing of single sites"
+    # a case beside many controls tells what four people tell (Yang et al. 2010)
+    effective = 4 * cases * (n - cases) / max(n, 1) if work.binary[k] else n
+    if effective < FEW_PEOPLE:
+        who = "the cases" if work.binary[k] and n >= FEW_PEOPLE else f"{n} people"
+        entry["note"] = f"{who} tell little of heritability and next to nothing of single sites"
     return entry
 
 
