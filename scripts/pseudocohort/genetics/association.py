@@ -11,8 +11,8 @@ covariates only (Rao 1948). With mu its fitted probabilities and W = mu(1 - mu):
     U = g'(y - mu)    V = g'Wg - g'WC (C'WC)^-1 C'Wg    beta = U/V (one Newton step)    se = 1/sqrt(V)
 
 and where |U| > 2 sqrt(V) the saddle-point approximation of U's distribution (`saddlepoint`) in place of the normal:
-beta is then the saddle point, which is the maximum likelihood estimate with the null's linear predictor as offset
-(one Newton step overshoots where cases are rare), and se that with which beta/se has the corrected p.
+beta is then the maximum likelihood estimate with the null's linear predictor as offset (one Newton step overshoots
+where cases are rare), found from the saddle point, and se that with which beta/se has the corrected p.
 
 The effect allele is ALT. Males on X have dosage 0 or 2: a hemizygous effect equals a homozygous one (full dosage
 compensation), as plink2 has it by default (--xchr-model 2).
