@@ -258,3 +258,17 @@ def test_people_above_the_limit_are_streamed(cohort):
         assert abs(fit.params[0] - 1) < 0.25
     assert [abs(e["h2"] - h) < 0.18 for e, h in zip(report, (0.5, 0.3), strict=True)] == [True, True]
     assert report[1]["hits"] >= 3
+
+
+def test_streamed_draws_take_missing_values_binary_traits_and_relatives(cohort):
+    prefixes, train, traits, *_ = cohort
+    three = pick(traits, "holes", "half", "ill")
+    settings = {"dense_up_to": 100, "alpha": -1.0}
+    unrelated = np.arange(800) % 8 > 0
+    _, report, out = learn_weights(prefixes, train, three, 3, settings, np.arange(800) // 2, unrelated)
+    got = np.array([e["h2"] for e in report])
+    # 0.5, 0.2 and 0.5 of the liability, with standard errors of about 0.06, 0.1 and 0.15: false alarm 1e-3
+    assert (np.abs(got - [0.5, 0.2, 0.5]) < [0.2, 0.33, 0.5]).all()
+    assert report[0]["crossfit_r2"] > 0.1
+    assert report[2]["crossfit_auc"] > 0.5
+    assert np.isfinite(out.to_numpy()).any(axis=0).all()
