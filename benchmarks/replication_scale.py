@@ -1,10 +1,10 @@
 """The two ends of the sizes, by replication.py: 200 people work and 40 are refused; 100,000 are projected.
 
-Projection: `learn_weights` with the streamed kernel forced, every run a process of its own. CPU is taken as
-n (a + b m) of n people and m sites, memory as c + d n: three runs give a, b, c, d. The alpha of the kernel is chosen
-on at most 5,000 people with dense kernels, measured apart and taken as e n^2 m, an upper bound as a part goes with
-n^3. People over effective number of sites, on which the number of iterations depends, is about 2, as it is of
-100,000 people and a whole genome.
+Projection: `learn_weights` as the rule calls it, cross-fitting included, the streamed kernel forced, every run a
+process of its own. CPU is taken as n (a + b m) of n people and m sites, memory as c + d n: three runs give a, b, c, d.
+The alpha of the kernel is chosen on at most 2,000 people with dense kernels, measured apart and taken as e n^2 m, an
+upper bound as a part goes with n^3. People over effective number of sites, on which the number of iterations depends,
+is about 2, as it is of 100,000 people and a whole genome.
 """
 
 import json
@@ -35,6 +35,7 @@ from pseudocohort.weights.learning import learn_weights
 PEOPLE, SITES, TRAITS = 100_000, 1_000_000, 50
 MEASURED = 2100
 MISSING = 0.05
+RELATED = 20  # one in so many people has a relative in the cohort
 
 
 def print_small(folder: Path, methods) -> None:
@@ -126,7 +127,7 @@ def _measured(prefixes, people: int, what: str) -> dict:
 
 
 def run_task(task: str) -> None:
-    """The measured part: 50 traits, a fifth of them binary, 5 % missing; prints JSON."""
+    """The measured part: 50 traits, a fifth of them binary, 5 % missing, cross-fitted by family; prints JSON."""
     prefixes, people, what = json.loads(task).values()
     index = {name: row for row, name in enumerate(name for prefix in prefixes for name in read_sites(prefix)["id"])}
     cohort = read_cohort(prefixes, np.arange(people), index, np.random.default_rng(1))
@@ -139,7 +140,9 @@ def run_task(task: str) -> None:
         choose_alpha(prefixes, cohort.rows, covariates, np.nan_to_num(traits.values))
     else:
         settings = {"method": "draw", "dense_up_to": 0, "alpha": -1.0}
-        learnt = learn_weights(prefixes, cohort.rows, traits, 1, settings)
+        related = np.arange(people) % RELATED == RELATED - 1  # each of the family of the person before
+        family = np.arange(people) - related
+        learnt = learn_weights(prefixes, cohort.rows, traits, 1, settings, family, ~related)
         told["candidates"] = float(np.mean([entry["candidates"] for entry in learnt.report]))
     print(json.dumps(told | {"cpu": time.process_time() - began, "peak": _peak(), "before": before}))
 
