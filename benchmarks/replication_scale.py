@@ -98,7 +98,7 @@ def print_projection(folder: Path) -> None:
     print(
         f"\n{1e9 * b:.0f} ns a person x site for {TRAITS} traits, {1e3 * a:.2f} ms a person beside. "
         f"{PEOPLE:,} people x {SITES:,} sites x {TRAITS} traits: {(streamed + of_alpha) / 3600:.0f} CPU hours, "
-        f"at most {of_alpha / 3600:.1f} of them for alpha; {c + d * PEOPLE:.0f} GB"
+        f"at most {of_alpha / 3600:.1f} of them for alpha; very roughly {c + d * PEOPLE:.0f} GB"
     )
 
 
