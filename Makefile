@@ -5,7 +5,7 @@ CORES ?= all
 CONFIG ?= config/config.yaml
 BIN := .venv/bin
 
-.PHONY: run test benchmark setup setup-dev lint format lock clean help
+.PHONY: run test benchmark benchmark-phenotype setup setup-dev lint format lock clean help
 
 help:
 	@sed -n 's/^# //p; s/^\([a-z-]*\):.*## /  make \1: /p' Makefile
@@ -41,6 +41,17 @@ setup-dev: .venv/installed-dev ## the same with the tests' and linters' packages
 	$(BIN)/python -m venv --clear .venv-peers
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/requirements-peers.txt
 	@touch $@
+
+# Plain pins, no hashes: torch is a CPU build on one machine and a CUDA build of 3 GB on another.
+.venv-phenotype-peers/installed: envs/requirements-phenotype-peers.in | .venv/bin/python
+	$(BIN)/python -m venv --clear .venv-phenotype-peers
+	.venv-phenotype-peers/bin/python -m pip install --quiet --disable-pip-version-check -r envs/requirements-phenotype-peers.in
+	@.venv-phenotype-peers/bin/python -c "import torch, sys; sys.exit(torch.version.cuda is None)" || \
+	  .venv-phenotype-peers/bin/python -m pip uninstall --quiet --yes torchaudio torchvision
+	@touch $@
+
+benchmark-phenotype: .venv/installed .venv-phenotype-peers/installed ## the models of the items beside other programs (an hour)
+	$(BIN)/python benchmarks/phenotype.py --data all --peers benchmarks/out/phenotype_peers
 
 lint: .venv/installed-dev ## ruff, snakefmt and snakemake --lint
 	$(BIN)/ruff check .

@@ -8,5 +8,5 @@ from pseudocohort.job import logged
 with logged(snakemake.log[0]):
     withdrawn = snakemake.input.get("withdrawn")
     gone = read_withdrawals(withdrawn) if withdrawn else set()
-    table = read_items(snakemake.input.phenotypes, snakemake.params.phenotype_id, gone)
+    table = read_items(snakemake.params.phenotypes, snakemake.params.phenotype_id, gone)
     write_dictionary(snakemake.output[0], draft_dictionary(table))

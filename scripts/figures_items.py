@@ -7,5 +7,4 @@ from pseudocohort.job import logged
 from pseudocohort.report.figures_items import draw_items
 
 with logged(snakemake.log[0]):
-    curve = Path(snakemake.input.model) / "learning_curve.tsv"
-    draw_items(load_arrays(snakemake.input.arrays), curve, Path(snakemake.output[0]).parent)
+    draw_items(load_arrays(snakemake.input.arrays), snakemake.input.model, Path(snakemake.output[0]).parent)

@@ -12,11 +12,11 @@ p = snakemake.params
 with logged(snakemake.log[0]):
     people, phenotypes, dictionary, report = import_tables(
         genotype_people(snakemake.input.genotypes),
-        snakemake.input.get("samples"),
+        p.samples,
         p.sample_columns,
-        snakemake.input.phenotypes,
+        p.phenotypes,
         p.phenotype_id,
-        snakemake.input.dictionary,
+        p.dictionary,
         snakemake.input.get("withdrawn"),
         unmatched=p.unmatched,
         holdout=p.holdout,

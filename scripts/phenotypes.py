@@ -1,32 +1,25 @@
-"""Draw the pseudo phenotypes from the trained network, and the baseline of independent marginals."""
+"""Draw the pseudo phenotypes from a trained model."""
 
 import pandas as pd
 
-from pseudocohort.cohort.dictionary import read_dictionary
+from pseudocohort.cohort.dictionary import read_dictionary, readable
 from pseudocohort.files import atomic, read_seed, write_tsv_gz
 from pseudocohort.job import logged
-from pseudocohort.phenotype.marginal import sample_marginals
-from pseudocohort.phenotype.sampling import sample_people
-from pseudocohort.phenotype.training import load_model
+from pseudocohort.phenotype.models import load_model, sample_model
 
 with logged(snakemake.log[0]):
-    seed = read_seed(snakemake.input.seed)
     pseudo = pd.read_parquet(snakemake.input.pseudo)
-    scores = pd.read_parquet(snakemake.input.scores)
-    table = sample_people(load_model(snakemake.input.model), scores, pseudo["sex"], pseudo["stratum"], seed)
-    people = pd.read_parquet(snakemake.input.people)
-    train = (people["part"] == "train").to_numpy()
-    baseline = sample_marginals(
-        pd.read_parquet(snakemake.input.real)[train].reset_index(drop=True),
-        people[train].reset_index(drop=True),
-        read_dictionary(snakemake.input.dictionary),
+    table = sample_model(
+        load_model(snakemake.input.model),
+        pd.read_parquet(snakemake.input.scores),
         pseudo["sex"],
         pseudo["stratum"],
-        table.get("age"),
-        seed,
+        read_seed(snakemake.input.seed),
+        calibrate=snakemake.params.calibrate,
     )
-    for result, path in ((table, snakemake.output.parquet), (baseline, snakemake.output.baseline)):
-        result.insert(0, "person", pseudo["person"].to_numpy())
-        with atomic(path) as part:
-            result.to_parquet(part, index=False)
-    write_tsv_gz(snakemake.output.tsv, table)
+    table.insert(0, "person", pseudo["person"].to_numpy())
+    table = readable(table, read_dictionary(snakemake.input.dictionary))
+    with atomic(snakemake.output.parquet) as part:
+        table.to_parquet(part, index=False)
+    if snakemake.output.get("tsv"):  # a compared model has none
+        write_tsv_gz(snakemake.output.tsv, table)

@@ -6,7 +6,7 @@ from pseudocohort.job import logged
 from pseudocohort.report.page import write_page
 
 with logged(snakemake.log[0]):
-    given = ("summary", "import_report", "weights", "dictionary", "run_config")
+    given = ("summary", "import_report", "weights", "dictionary", "run_config", "models", "model")
     write_page(
         snakemake.output[0],
         figures=Path(snakemake.input[0]).parent,

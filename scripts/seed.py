@@ -8,4 +8,4 @@ from pseudocohort.job import logged
 with logged(snakemake.log[0]):
     seed = snakemake.config["seed"]
     with atomic(snakemake.output[0], mode=0o600) as part:
-        part.write_text(f"{secrets.randbits(63) if seed is None else seed}\n")
+        part.write_text(f"{secrets.randbits(128) if seed is None else seed}\n")

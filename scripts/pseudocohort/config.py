@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema
 import yaml
 
+from pseudocohort.cohort.excel import split_sheet
 from pseudocohort.errors import InputError
 
 _POWER_OF_TEN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
@@ -42,6 +43,7 @@ def resolve(config: dict[str, Any]) -> dict[str, Any]:
         item: [files] if isinstance(files, str) else files for item, files in resolved["scoring_files"].items()
     }
     _check_migration(resolved["migration"])
+    _check_privacy(resolved)
     if resolved["weights"] == "pgs" and not resolved["scoring_files"]:
         raise InputError(
             "weights: pgs, but no scoring file is given",
@@ -80,6 +82,23 @@ def _check_migration(migration: float | dict) -> None:
                 expected="shares of parents from other strata that sum to 1 at most; the rest are its own",
                 remedy="correct the row",
             )
+
+
+def _check_privacy(config: dict) -> None:
+    """Raise InputError where dp goes with a model or a search that has no differential privacy."""
+    if config["dp"] is None:
+        return
+    trials = config["network"]["search"]
+    if config["model"] != "cvae" or trials != 1:
+        private = config["model"] == "cvae"
+        raise InputError(
+            f"dp is set, but network.search is {trials}"
+            if private
+            else f"dp is set, but the model is {config['model']}",
+            where="config key dp",
+            expected="network.search: 1, for every trial costs privacy" if private else "model: cvae",
+            remedy="set network.search: 1, or dp: null" if private else "set model: cvae, or dp: null",
+        )
 
 
 def _with_defaults(config: dict, schema: dict) -> dict:
@@ -128,7 +147,7 @@ def check_files(config: dict) -> None:
         chromosomes = [c for c in config["chromosomes"] if key != "input.maps" or c not in WHOLE]
         for chrom in chromosomes if "{chrom}" in pattern else [""]:
             path = pattern.replace("{chrom}", chrom)
-            if not path.startswith(("results/demo/", "results/planted/")) and not Path(path).exists():
+            if not path.startswith(("results/demo/", "results/planted/")) and not split_sheet(path)[0].exists():
                 raise InputError(
                     f"input file not found: {path}",
                     where=f"config key {key}",

@@ -46,11 +46,25 @@ def test_defaults_are_filled_in_at_every_level(demo):
         ({"recombination": {"interferance": 4.3}}, "did you mean `interference`"),
         ({"generations": 0}, "0 is less than the minimum"),
         ({"weights": "pgs"}, "weights: pgs, but no scoring file"),
+        ({"model": "gan"}, "'gan' is not one of(.|\n)*config key model"),
+        ({"compare_models": ["gan"]}, "'gan' is not one of(.|\n)*config key compare_models"),
+        ({"network": {"without": ["depth"]}}, "'depth' is not one of(.|\n)*config key network.without"),
+        ({"dp": {"delta": 1e-5}}, "'epsilon' is a required property(.|\n)*config key dp"),
+        (
+            {"dp": {"epsilon": 3}, "model": "cart"},
+            "dp is set, but the model is cart(.|\n)*set model: cvae, or dp: null",
+        ),
+        ({"dp": {"epsilon": 3}, "network": {"search": 9}}, "network.search is 9(.|\n)*every trial costs privacy"),
     ],
 )
 def test_errors_speak(demo, change, text):
     with pytest.raises(InputError, match=text):
         config.resolve(demo | change)
+
+
+def test_differential_privacy_gets_its_defaults(demo):
+    assert config.resolve(demo)["dp"] is None
+    assert config.resolve(demo | {"dp": {"epsilon": 3}})["dp"] == {"epsilon": 3, "delta": 1e-6, "clip": None}
 
 
 def test_powers_of_ten_are_numbers(demo):

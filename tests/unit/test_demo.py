@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pseudocohort.cohort.dates import days_of
 from pseudocohort.cohort.demo_design import DEMO_ITEMS, FACTORS
 from pseudocohort.cohort.demo_genomes import drop_genes, japanese_demography, make_demo_chromosome, make_demo_map
 from pseudocohort.cohort.demo_items import make_demo_items
@@ -276,11 +277,19 @@ def test_bcftools_reads_the_vcf(demo, haplotypes):
 def test_phenotypes_obey_the_dictionary(demo, phenotypes):
     dictionary = read_dictionary(demo.folder / "dictionary.tsv")
     assert list(phenotypes.columns) == ["age", *dictionary.names]
-    assert len(dictionary.names) == 36
-    assert {item.type for item in dictionary.items} == {"continuous", "count", "binary", "ordinal", "nominal"}
+    assert len(dictionary.names) == 37
+    assert {item.type for item in dictionary.items} == {"continuous", "count", "binary", "ordinal", "nominal", "date"}
     sex = np.where(demo.people["sex"] == "male", 1, 2)
-    coded = {i.name: phenotypes[i.name].where(phenotypes[i.name] != "", None) for i in dictionary.items if i.categories}
-    missing = (phenotypes[list(dictionary.names)] == "").to_numpy()
+    empty = {i.name: ["", *(c for c, reason in i.missing_codes if reason != "below limit")] for i in dictionary.items}
+    missing = np.column_stack([phenotypes[name].isin(codes) for name, codes in empty.items()])
+    coded = {
+        i.name: phenotypes[i.name].where(~phenotypes[i.name].isin(empty[i.name]), None)
+        for i in dictionary.items
+        if i.categories
+    }
+    for i in dictionary.items:
+        for code, _ in i.missing_codes:
+            assert (phenotypes[i.name] == code).sum() > 5
     structural = structurally_missing(dictionary, coded, sex)
     assert structural[:, [i for i, d in enumerate(dictionary.items) if d.asked_if]].any(axis=0).all()
     assert not (structural & ~missing).any()
@@ -290,7 +299,10 @@ def test_phenotypes_obey_the_dictionary(demo, phenotypes):
         values = phenotypes[item.name][~missing[:, j]]
         if item.categories:
             assert set(values) == set(item.categories)
+        elif item.type == "date":
+            assert days_of(values.astype("str")).between(item.minimum, item.maximum).all()
         else:
+            values = values.mask(values == "ND", "0.02")
             number = values.astype(float)
             assert number.between(item.minimum, item.maximum).all()
             assert (values.str.partition(".")[2].str.len() == item.decimals).all()
@@ -305,7 +317,7 @@ def test_values_hang_together(demo, phenotypes):
     number = phenotypes.apply(pd.to_numeric, errors="coerce")
     sbp, dbp = number["systolic_blood_pressure"], number["diastolic_blood_pressure"]
     assert not (sbp <= dbp).any()
-    crp = number["c_reactive_protein"].dropna()
+    crp = pd.to_numeric(phenotypes["c_reactive_protein"].replace("ND", "0.02")).dropna()
     assert 0.15 < (crp == 0.02).mean() < 0.45
     assert crp.min() == 0.02
     assert crp.skew() > 1

@@ -1,6 +1,4 @@
-"""The dictionary: read, write, rules, and the draft judged on tables that nobody made for it."""
-
-from pathlib import Path
+"""The dictionary: read and write, and every mistake in it by its text."""
 
 import numpy as np
 import pandas as pd
@@ -9,16 +7,15 @@ import pytest
 from pseudocohort.cohort.dictionary import (
     Dictionary,
     Item,
-    draft_dictionary,
     read_dictionary,
     structurally_missing,
     write_dictionary,
 )
-from pseudocohort.cohort.tables import read_table
 from pseudocohort.errors import InputError
 
-TABLES = Path(__file__).parents[2].parent / "shared/data/health_tables"
-HEADER = "item\ttype\trole\tminimum\tmaximum\tdetection_limit\tdecimals\tcategories\tasked_if\ttrait"
+HEADER = (
+    "item\ttype\trole\tminimum\tmaximum\tdetection_limit\tdecimals\tcategories\tmissing_codes\tasked_if\trule\ttrait"
+)
 
 FULL = Dictionary(
     (
@@ -36,6 +33,15 @@ FULL = Dictionary(
         Item("ever", "binary", categories=("0", "1"), asked_if=(("sex", ("female",)),)),
         Item("blood group", "nominal", categories=("A", "B", "AB", "O")),
         Item("barcode", "nominal", role="ignore", note="check: an id"),
+        Item(
+            "low", "continuous", missing_codes=(("-9", "refused"), ("-8", "not measured")), rules=(("<=", ("high",)),)
+        ),
+        Item("high", "continuous", detection_limit=1, missing_codes=(("ND", "below limit"), ("拒否", "refused"))),
+        Item("total", "count", rules=(("=", ("part one", "part two")), (">=", ("part one",)))),
+        Item("part one", "count", trait=False),
+        Item("part two", "ordinal", categories=("0", "1", "2"), trait=False),
+        Item("birth", "date", minimum=-3653, maximum=20000),
+        Item("visit", "date", rules=((">=", ("birth",)),), missing_codes=(("9999-12-31", "unknown"),)),
     )
 )
 
@@ -61,14 +67,34 @@ def test_write_and_read_are_inverse(tmp_path):
     write_dictionary(tmp_path / "d.tsv", FULL)
     again = read_dictionary(tmp_path / "d.tsv")
     assert again == FULL
-    assert again.names == ("crp", "smoking", "cigarettes", "pregnancies", "ever", "blood group")
-    assert again.traits == ("crp", "smoking", "cigarettes", "ever")
+    assert again.names[:6] == ("crp", "smoking", "cigarettes", "pregnancies", "ever", "blood group")
+    assert again.traits == ("crp", "smoking", "cigarettes", "ever", "low", "high", "total")
+    assert again["low"].reasons == ("refused", "not measured")
+    assert again["high"].reasons == ("refused",)
+    assert again["crp"].reasons == ()
+    assert again.reason_columns == ("low_missing", "high_missing", "visit_missing")
+    assert again["birth"].decimals == 0
     assert again.age.name == "age"
     assert again["crp"].detection_limit == 0.02
     assert again["age"].label_ja == "年齢"
     assert "barcode" not in again
     with pytest.raises(KeyError):
         again["barcode"]
+
+
+def test_dates_and_rules_read_as_people_write_them(tmp_path):
+    text = (
+        "item\ttype\tminimum\tmissing_codes\trule\n"
+        "a\tDate\t1970/1/3\t 9.0 = Refused |  77=unknown\t>=b;<=c\n"
+        "b\tdate\t\t\t\nc\tdate\t\t\t\n"
+        "x\tcontinuous\t\t\t=  y + z-1+2 \ny\tcount\t\t\t\nz-1+2\tcontinuous\t\t\t\n"
+    )
+    d = read(tmp_path, text)
+    assert d["a"].minimum == 2
+    assert d["a"].missing_codes == (("9", "refused"), ("77", "unknown"))
+    assert d["a"].rules == ((">=", ("b",)), ("<=", ("c",)))
+    assert d["x"].rules == (("=", ("y", "z-1+2")),)
+    assert not d["a"].trait
 
 
 def test_short_dictionary_has_defaults(tmp_path):
@@ -129,6 +155,49 @@ def test_short_dictionary_has_defaults(tmp_path):
             ],
             ["its condition depends on itself", "line 2"],
         ),
+        ([row(missing_codes="-9")], ["missing_codes cannot be read", "-9=refused|-8=not measured", "line 2"]),
+        ([row(missing_codes="=refused")], ["missing_codes cannot be read"]),
+        (
+            [row(missing_codes="-9=refusd")],
+            ["unknown reason 'refusd'; did you mean 'refused'?", "column missing_codes"],
+        ),
+        ([row(missing_codes="-9=refused|-9.0=unknown")], ["a missing code stands more than once"]),
+        (
+            [row(type="ordinal", categories="1|2|9", missing_codes="9=unknown")],
+            ["the missing code 9 is also a category", "delete it here or from the categories"],
+        ),
+        ([row(missing_codes="ND=below limit")], ["means below limit, but there is no limit", "a detection_limit"]),
+        ([row(type="nominal", categories="1|2", missing_codes="x=below limit")], ["there is no limit"]),
+        (
+            [row(missing_codes="-9=refused"), row("x_missing")],
+            ["item x_missing: a column of this name will tell why x is missing", "line 2"],
+        ),
+        ([row(rule="< y"), row("y")], ["rule cannot be read", "<= item, >= item or = item + item"]),
+        ([row(rule="= y + + z"), row("y")], ["rule cannot be read"]),
+        ([row(rule="<= yy"), row("yyy")], ["its rule names 'yy', which is no numeric item; the nearest is 'yyy'"]),
+        ([row(rule="<= y"), row("y", "binary", categories="0|1")], ["names 'y', which is no numeric item"]),
+        ([row(rule="= y + z"), row("y"), row("z", "ordinal", categories="0|1|many")], ["names 'z'"]),
+        ([row(rule="= y+z"), row("y"), row("z")], ["names 'y+z'", "with spaces around +"]),
+        (
+            [row(type="binary", categories="0|1", rule="<= y"), row("y")],
+            ["only items of type continuous, count or date"],
+        ),
+        ([row("a", role="age", rule="<= y"), row("y")], ["only items of type continuous, count or date have rules"]),
+        ([row(rule="= x + y"), row("y")], ["its rule names the item itself"]),
+        ([row(rule="= y"), row("y")], ["its sum is not of two items or more, each once"]),
+        ([row(rule="= y + y"), row("y")], ["each once"]),
+        ([row(rule="<= y"), row("y", "date")], ["compares a date with a number", "dates on both sides"]),
+        ([row(rule="= y + z"), row("y", "date"), row("z")], ["its sum holds a date"]),
+        (
+            [row("w"), row("x", rule="<= y"), row("y", rule="= w + z"), row("z", rule=">= x")],
+            ["item x: its rule depends on itself", "line 3, column rule", "without circles"],
+        ),
+        ([row(type="date", minimum="2020-02-30")], ["not a date", "a day as YYYY-MM-DD", "column minimum"]),
+        ([row(type="date", minimum="2020-02-03", maximum="2019-01-01")], ["the limits are not in order"]),
+        ([row(type="date", detection_limit="2020-02-03")], ["a date has no detection_limit"]),
+        ([row(type="date", decimals="1")], ["a date has no decimals"]),
+        ([row(type="date", trait="yes")], ["a date cannot be a trait"]),
+        ([row(type="date", categories="1|2")], ["a date item has no categories"]),
     ],
 )
 def test_bad_rows_are_refused(tmp_path, rows, texts):
@@ -165,7 +234,7 @@ def test_structurally_missing_against_a_loop():
         smoking, ever = frame["smoking"][i], frame["ever"][i]
         not_ever = sex[i] == 1
         expected[i] = [False, False, smoking == "never", sex[i] == 1 or not_ever or ever == "0", not_ever, False]
-    found = structurally_missing(FULL, frame, sex)
+    found = structurally_missing(Dictionary(FULL.rows[:8]), frame, sex)
     assert found.dtype == bool
     assert (found == expected).all()
     assert 0.1 < found.mean() < 0.5
@@ -186,167 +255,3 @@ def test_structurally_missing_passes_down_chains_whose_gate_is_empty():
         [True, False, False],
         [False, False, False],
     ]
-
-
-def made_table(n=1500, seed=3):
-    rng = np.random.default_rng(seed)
-    sex = rng.integers(1, 3, n)
-    smoking = rng.choice(["Never", "Former", "Current"], n, p=[0.5, 0.3, 0.2])
-    crp = np.exp(rng.normal(-2, 1, n)).round(2)
-    table = pd.DataFrame(
-        {
-            "ID": [f"P{i:05d}" for i in range(n)],
-            "Age": rng.integers(20, 90, n),
-            "sex": sex,
-            "crp": np.where(crp < 0.05, "<0.05", crp.astype(str)),
-            "lead": np.maximum(np.exp(rng.normal(0, 0.5, n)), 0.5).round(3),
-            "smoking": smoking,
-            "per_day": np.where(smoking == "Never", "", rng.poisson(9, n).astype(str)),
-            "psa": np.where(sex == 1, rng.gamma(2, 1, n).round(1).astype(str), "NA"),
-            "dipstick": rng.choice(["-", "±", "1+", "2+"], n),
-            "drinking": rng.choice(["時々", "ほとんどない", "毎日"], n),
-            "band": rng.choice(["10-19", "<10", "20+"], n),
-            "blood": rng.choice(["A", "B", "O", "AB"], n),
-            "stroke": rng.choice(["No", "Yes"], n, p=[0.97, 0.03]),
-            "coded": rng.integers(1, 3, n),
-            "pain": rng.integers(1, 6, n),
-            "siblings": rng.poisson(1.5, n),
-            "constant": 1,
-            "visit": "2019-04-01",
-            "remark": [f"text {i}" for i in range(n)],
-            "score": rng.normal(size=n),
-            "not a name": rng.normal(size=n).round(1),
-        }
-    )
-    table.loc[table.index[:5], "visit"] = "2020-05-06"
-    return table
-
-
-def test_draft_knows_the_kinds_of_items(tmp_path):
-    d = draft_dictionary(made_table())
-    write_dictionary(tmp_path / "d.tsv", d)
-    assert read_dictionary(tmp_path / "d.tsv") == d
-    rows = {r.name: r for r in d.rows}
-    assert [r.name for r in d.rows if r.role == "ignore"] == ["ID", "sex", "constant", "visit", "remark"]
-    assert d.age.name == "Age"
-    kinds = {
-        "crp": "continuous",
-        "lead": "continuous",
-        "smoking": "ordinal",
-        "per_day": "count",
-        "psa": "continuous",
-        "dipstick": "ordinal",
-        "drinking": "ordinal",
-        "band": "ordinal",
-        "blood": "nominal",
-        "stroke": "binary",
-        "coded": "binary",
-        "pain": "ordinal",
-        "siblings": "count",
-        "score": "continuous",
-        "not a name": "continuous",
-    }
-    assert {name: rows[name].type for name in kinds} == kinds
-    assert rows["crp"].detection_limit == 0.05
-    assert rows["crp"].decimals == 2
-    assert rows["lead"].detection_limit == 0.5
-    assert "check" in rows["lead"].note
-    assert rows["score"].detection_limit is None
-    assert rows["score"].decimals is None
-    assert rows["score"].minimum is None
-    assert rows["smoking"].categories == ("Never", "Former", "Current")
-    assert rows["dipstick"].categories == ("-", "±", "1+", "2+")
-    assert rows["drinking"].categories == ("ほとんどない", "時々", "毎日")
-    assert rows["band"].categories == ("<10", "10-19", "20+")
-    assert rows["stroke"].categories == ("No", "Yes")
-    assert rows["stroke"].note == ""
-    assert "check: the second code, 2, is taken as yes" in rows["coded"].note
-    assert not rows["not a name"].trait
-    assert {r.name: r.asked_if for r in d.rows if r.asked_if} == {
-        "per_day": (("smoking", ("Former", "Current")),),
-        "psa": (("sex", ("male",)),),
-    }
-
-
-def test_draft_holds_no_observed_extreme():
-    """A maximum in a released dictionary would be a person's value; the minimum is only ever 0."""
-    for item in draft_dictionary(made_table()).rows:
-        assert item.maximum is None
-        assert item.minimum in (None, 0)
-
-
-def test_draft_takes_no_chance_gap_for_a_rule():
-    """200 half-missing items beside 5 random gates of 3 codes, 600 people: no condition is proposed."""
-    rng = np.random.default_rng(8)
-    table = pd.DataFrame(
-        {f"g{i}": rng.choice(["a", "b", "c"], 600) for i in range(5)}
-        | {f"x{i}": np.where(rng.random(600) < 0.5, np.nan, rng.normal(size=600)) for i in range(200)}
-    )
-    assert not any(row.asked_if for row in draft_dictionary(table).rows)
-
-
-C, K, B, O, N, IGNORE, AGE = "continuous", "count", "binary", "ordinal", "nominal", "ignore", "age"  # noqa: E741
-# Types given by reading the tables; where two are defensible (a score, a rating that counts) both stand.
-TRUTH = {
-    "nhanes_nh432.csv": {
-        IGNORE: "SEQN SEX",
-        AGE: "AGE",
-        N: "RACEETH",
-        O: "EDUC SROH WTGOAL DIETQUAL FOODSEC PHQ9_CAT DEPRDIFF SNORE DENTAL SUNSCR",
-        B: "INSURNOW NOINSUR DR_LOSE DR_EXER NOW_LOSE NOW_EXER WORK_V REC_V MENTALH SLPTROUB HOSPITAL EVERALC CIG100 "
-        "AWAYWORK AWAYREST AWAYBAR EVERPREG",
-        K: "VIGWK_D VIGREC_D PHQ9 DRINKS SMOKE30 FLOSS PREGS",
-        C: "WEIGHT HEIGHT WAIST SBP DBP PULSE1 PULSE2 WBC PLATELET HSCRP ESTHT ESTWT SEDATE SLPWKDAY SLPWKEND WTINTPRP "
-        "WTMECPRP",
-    },
-    "framingham.csv": {
-        IGNORE: "subj_id male",
-        AGE: "age",
-        O: "education",
-        K: "cigsPerDay",
-        B: "currentSmoker BPMeds prevalentStroke prevalentHyp diabetes TenYearCHD",
-        C: "totChol sysBP diaBP BMI heartRate glucose",
-    },
-    "support_1000.csv": {
-        IGNORE: "subject sex",
-        AGE: "age",
-        N: "race dzgroup dzclass",
-        O: "income disable",
-        B: "hospdead death",
-        f"{K} {C}": "edu scoma slos dtime tiss",
-        f"{K} {O}": "adl comor",
-        C: "meanbp wblc hrt resp temp pafi alb bili crea sod ph glucose bun urine charges",
-    },
-    "hbp_3024.csv": {
-        IGNORE: "record sex",
-        AGE: "age",
-        N: "practice provider race insurance",
-        O: "tobacco",
-        B: "eth_hisp depr_diag statin bp_med acearb betab",
-        K: "visits_1 visits_2",
-        C: "income hsgrad height weight ldl sbp dbp",
-    },
-}
-
-
-@pytest.mark.skipif(not TABLES.is_dir(), reason="the folder shared/data is not beside the project")
-def test_draft_of_real_tables_is_right_for_nearly_all_items():
-    right, wrong = 0, []
-    for name, truth in TRUTH.items():
-        rows = draft_dictionary(read_table(TABLES / name)).rows
-        known = {item: kinds.split() for kinds, items in truth.items() for item in items.split()}
-        assert {row.name for row in rows} == set(known)
-        for row in rows:
-            good = (row.role or row.type) in known[row.name]
-            right += good
-            wrong += [] if good else [f"{name}: {row.name} as {row.role or row.type}"]
-    assert right / (right + len(wrong)) >= 0.95, wrong
-
-
-@pytest.mark.skipif(not TABLES.is_dir(), reason="the folder shared/data is not beside the project")
-def test_draft_finds_the_questions_asked_of_women():
-    rows = draft_dictionary(read_table(TABLES / "nhanes_nh432.csv")).rows
-    assert {r.name: r.asked_if for r in rows if r.asked_if} == {
-        "EVERPREG": (("sex", ("female",)),),
-        "PREGS": (("sex", ("female",)),),
-    }

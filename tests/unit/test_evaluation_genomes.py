@@ -221,9 +221,9 @@ def test_people_not_transmitted_are_in_no_group():
     rng = np.random.default_rng(1)
     real = np.concatenate([items := rng.integers(0, 99, (40, 6)).astype(float), items[:30], 100.0 + items[:25]])
     part = np.repeat(["train", "not transmitted", "A", "B"], [40, 30, 13, 12])
-    equal, near = row_copies(real, items[:10] + 0.5, part, rng)
-    assert equal["floor"] == 0
-    assert near["value"] == 1
+    lines = row_copies(real, items[:10] + 0.5, part, rng)
+    assert lines["copies"]["floor"] == 0
+    assert lines["nearer_train"]["value"] == 1
 
 
 @pytest.mark.parametrize("chrom", ["21", "X"])

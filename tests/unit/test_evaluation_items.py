@@ -11,7 +11,7 @@ from pseudocohort.evaluation.copies import row_copies
 from pseudocohort.evaluation.item_figures import histogram_edges
 from pseudocohort.evaluation.items import evaluate_items
 from pseudocohort.evaluation.metrics import against_floor, compared, ks_distance, metric, real_halves, tv_distance
-from pseudocohort.evaluation.relations import correlations, own_slopes
+from pseudocohort.evaluation.relations import correlations
 from pseudocohort.evaluation.tables import encode
 
 N = 2400
@@ -52,8 +52,9 @@ def honest(cohort):
 def test_a_second_sample_of_the_same_law_is_within_every_goal(honest):
     lines, _ = honest
     assert not [n for n, line in lines.items() if line["verdict"] == "beyond"]
-    for text in ("distribution of single items", "missing rate among", "correlations of items", "on their own scores"):
-        assert 0.75 < find(lines, text)["ratio"] < 1.25
+    near_one = "distribution of single items (", "missing values and their", "correlations of items", "on their own sc"
+    for text in near_one:
+        assert 0.7 < find(lines, text)["ratio"] < 1.3
     low, high = find(lines, "correlations of items")["interval"]
     assert low < 1 < high
     assert find(lines, "AUC")["value"] < 0.56
@@ -64,7 +65,7 @@ def test_the_baseline_stands_beside_and_loses_the_correlations(honest):
     lines, _ = honest
     assert find(lines, "correlations of items (")["baseline"] > 1.5
     assert abs(find(lines, "slope of pseudo on real correlations")["baseline"]) < 0.3
-    assert find(lines, "distribution of single items")["baseline"] < 1.2
+    assert find(lines, "distribution of single items (")["baseline"] < 1.2
     assert find(lines, "AUC")["baseline"] > 0.6
 
 
@@ -77,9 +78,10 @@ def test_shuffled_columns_are_seen_in_correlations_slopes_and_classifier(cohort)
 
     lines, _ = evaluate(cohort, change)
     for text in ("correlations of items", "slope of pseudo on real correlations", "on their own scores", "AUC",
-                 "slope of pseudo on real score effects", "`not asked`"):  # fmt: skip
+                 "slope of pseudo on real effects of scores", "`not asked`", "dictionary forbids",
+                 "what is learnt on pseudo people"):  # fmt: skip
         assert find(lines, text)["verdict"] == "beyond"
-    assert find(lines, "distribution of single items")["verdict"] == "within"
+    assert find(lines, "distribution of single items (")["verdict"] == "within"
 
 
 def test_halved_variance_is_seen_in_the_standard_deviation(cohort):
@@ -97,7 +99,7 @@ def test_a_dropped_category_and_extra_missing_values_are_seen(cohort):
     lines, _ = evaluate(cohort, change)
     worst = find(lines, "worst category share")
     assert (worst["verdict"], worst["note"]) == ("beyond", "diet = noodles")
-    missing = find(lines, "worst single item by missing rate")
+    missing = find(lines, "worst single item by missing values")
     assert (missing["verdict"], missing["note"]) == ("beyond", "height")
 
 
@@ -122,7 +124,7 @@ def test_rows_that_are_all_copies_are_nearer_to_the_people_trained_on(cohort):
     part, values = people["part"].to_numpy(dtype=str), encode(real, DICTIONARY.items)
     leak = values[part == "train"] + 0.001
     lines = row_copies(values, leak, part, np.random.default_rng(1))
-    assert find({line["metric"]: line for line in lines}, "nearer to people")["verdict"] == "beyond"
+    assert lines["nearer_train"]["verdict"] == "beyond"
 
 
 def test_a_value_outside_the_dictionary_is_counted(cohort):
@@ -175,15 +177,6 @@ def test_correlations_equal_pandas_pairwise():
     np.testing.assert_allclose(correlations(x), pd.DataFrame(x).corr().to_numpy(), atol=1e-10)
 
 
-def test_own_slopes_equal_a_regression():
-    rng = np.random.default_rng(2)
-    score = rng.normal(1, 2, (300, 2))
-    y = score * [0.5, -1] + rng.normal(size=(300, 2))
-    y[:40, 0] = np.nan
-    oracle = [np.polyfit(score[40:, 0], y[40:, 0], 1)[0], np.polyfit(score[:, 1], y[:, 1], 1)[0]]
-    np.testing.assert_allclose(own_slopes(np.hstack([y, score])), oracle)
-
-
 def test_halves_are_disjoint_and_never_part_a_family():
     people = make_people(300, np.random.default_rng(5))
     family, part = people["family"].to_numpy(), people["part"].to_numpy()
@@ -215,7 +208,7 @@ def test_halves_that_do_not_differ_or_have_no_value_are_no_division_by_zero():
 
     result = against_floor(gap, real, pseudo, halves, family, np.random.default_rng(8))
     assert result[:3] == (1, 0, 40)  # the least floor is half a person of twenty
-    assert result.interval == (40, 40)
+    assert result.interval == pytest.approx((40, 40))
     assert compared("items", "a distance", result, 1.25)["verdict"] == "beyond"
     empty = against_floor(gap, real * np.nan, pseudo, halves, family, np.random.default_rng(8))
     line = compared("items", "a distance", empty._replace(value=1.0), 1.25)

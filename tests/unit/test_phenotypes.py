@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pseudocohort.cohort.dictionary import Dictionary, Item
+from pseudocohort.cohort.dictionary import Dictionary, Item, readable
 from pseudocohort.cohort.phenotypes import import_phenotypes, read_items
 from pseudocohort.errors import InputError
 
@@ -135,3 +135,137 @@ def test_wrong_id_column_is_told(cohort):
 def test_a_withdrawn_person_among_the_people_is_a_fault(cohort):
     with pytest.raises(ValueError, match="withdrawn"):
         cohort({3: {"births": "1"}}, withdrawn={"p0"})
+
+
+WOMEN, BELOW = (("sex", ("female",)),), (("<=", ("high",)),)
+REASONED = Dictionary(
+    (
+        Item("years", "continuous", role="age", missing_codes=(("-1", "refused"),)),
+        Item(
+            "low", "continuous", rules=(("<=", ("high",)),), missing_codes=(("-9", "refused"), ("-8", "not measured"))
+        ),
+        Item("high", "continuous", minimum=0, detection_limit=1, missing_codes=(("ND", "below limit"),)),
+        Item("answer", "ordinal", categories=("1", "2", "3"), missing_codes=(("77", "refused"), ("99", "unknown"))),
+        Item(
+            "births",
+            "count",
+            asked_if=(("sex", ("female",)),),
+            missing_codes=(("-7", "not asked"), ("拒否", "refused")),
+        ),
+        Item("visit", "date", minimum=0, missing_codes=(("9999-12-31", "unknown"),)),
+        Item("total", "count", rules=(("=", ("answer", "part")),)),
+        Item("part", "count"),
+    )
+)
+
+
+def load_reasoned(tmp_path, text, people=None, dictionary=REASONED):
+    (tmp_path / "t.csv").write_text("person,years,low,high,answer,births,visit,total,part\n" + text, encoding="utf-8")
+    if people is None:
+        people = pd.DataFrame({"person": ["p1", "p0", "p3", "p2"], "sex": np.array([2, 1, 1, 2], dtype=np.int8)})
+    return import_phenotypes(tmp_path / "t.csv", dictionary, people, unmatched="drop")
+
+
+def test_codes_of_missing_become_reasons(tmp_path):
+    frame, report = load_reasoned(
+        tmp_path,
+        "p0,50,-9,ND,77,-7,2020/2/29,,1\n"
+        "p1,-1.0,-8.00,1.5,99.0,拒否,9999-12-31,5,2\n"
+        "p2,60,0.5,<0.5,2,3,1970-01-02,3,1\n",
+    )
+    assert frame.columns.tolist() == [
+        *["person", "years", "low", "high", "answer", "births", "visit", "total", "part"],
+        *["low_missing", "answer_missing", "births_missing", "visit_missing"],
+    ]
+    np.testing.assert_array_equal(frame["years"], [np.nan, 50, np.nan, 60])
+    np.testing.assert_array_equal(frame["low"], [np.nan, np.nan, np.nan, 0.5])
+    np.testing.assert_array_equal(frame["high"], [1.5, 1, np.nan, 1])
+    np.testing.assert_array_equal(frame["visit"], [np.nan, 18321, np.nan, 1])
+    assert frame["answer"].isna().tolist() == [True, True, True, False]
+    told = frame.filter(like="_missing").astype(object).where(frame.filter(like="_missing").notna(), None)
+    assert told["low_missing"].tolist() == ["not measured", "refused", "unknown", None]  # p3 has no row
+    assert told["answer_missing"].tolist() == ["unknown", "refused", "unknown", None]
+    assert told["births_missing"].tolist() == ["refused", "not asked", "not asked", None]
+    assert told["visit_missing"].tolist() == ["unknown", None, "unknown", None]
+    assert (frame.filter(like="_missing").dtypes == "str").all()
+    assert report["missing_by_reason"]["low"] == {"not measured": 1, "refused": 1, "unknown": 1}
+    assert report["at_detection_limit"] == {"high": 2}
+    again = readable(frame, REASONED)
+    assert again["visit"].dtype == "datetime64[s]"
+    assert again.to_csv(columns=["visit"], index=False).split() == ["visit", '""', "2020-02-29", '""', "1970-01-02"]
+
+
+@pytest.mark.parametrize(
+    ("text", "messages"),
+    [
+        (
+            "p0,50,3,2,1,,,3,1\np1,50,1,2,1,,,3,2\np3,50,9,8.25,1,,,2,1\n",
+            ["item low: 2 values that break its rule", "lines 2 and 4, column low", "low <= high"],
+        ),
+        ("p0,50,1,2,1,,,3,1\n", ["item total: 1 values that break its rule", "line 2", "total = answer + part"]),
+        ("p0,50,1,2,1,,2020-13-01,2,1\n", ["item visit: 1 cells that are not dates", "YYYY-MM-DD", "line 2"]),
+        ("p0,50,1,2,1,,1.2.2020,2,1\n", ["item visit: 1 cells that are not dates"]),
+        ("p0,50,1,2,1,,1969-12-31,2,1\n", ["item visit: 1 values below the minimum", "at least 1970-01-01"]),
+        ("p0,50,1,2,-9,,2020-01-01,2,1\n", ["item answer: 1 values outside its categories"]),
+        ("p0,50,1,-9,1,,2020-01-01,2,1\n", ["item high: 1 values below the minimum"]),
+        ("p0,50,1,nd,1,,2020-01-01,2,1\n", ["item high: 1 cells that are not numbers", "in missing_codes"]),
+    ],
+)
+def test_broken_rules_and_dates_are_refused(tmp_path, text, messages):
+    with pytest.raises(InputError) as caught:
+        load_reasoned(tmp_path, text + "p2,60,0.5,1,2,3,1970-01-02,3,1\n")
+    for message in messages:
+        assert message in str(caught.value)
+    assert "8.25" not in str(caught.value)
+
+
+def many(tmp_path, kind, values, name="x", **item):
+    """Import one item of 40 people."""
+    table = pd.DataFrame({"person": [f"p{i}" for i in range(len(values))], name: values, "y": "1"})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    people = pd.DataFrame({"person": table["person"], "sex": np.int8(0)})
+    dictionary = Dictionary((Item(name, kind, **item), Item("y", "continuous")))
+    return import_phenotypes(tmp_path / "t.csv", dictionary, people)[0]
+
+
+def test_one_value_a_person_is_an_id(tmp_path):
+    rng = np.random.default_rng(3)
+    refused = "item {} has another value for each of its 40 people, as an id has"
+    numbers = rng.permutation(40) + 1001
+    for kind, name in (("count", "x"), ("continuous", "x"), ("continuous", "patient_no")):
+        with pytest.raises(InputError, match=refused.format(name)) as caught:
+            many(tmp_path, kind, numbers * (1 if name == "x" else 977), name)
+        assert "set its role to ignore" in str(caught.value)
+    codes = tuple(f"A{i}" for i in range(40))
+    for kind in ("nominal", "ordinal"):
+        with pytest.raises(InputError, match=refused.format("x")):
+            many(tmp_path, kind, rng.permutation(codes), categories=codes)
+    area = np.exp(rng.normal(12, 1, 40))
+    assert many(tmp_path, "continuous", area)["x"].nunique() == 40  # a metabolite
+    assert many(tmp_path, "continuous", area.round().astype(int))["x"].nunique() == 40  # intensities
+    assert many(tmp_path, "date", (np.datetime64("1950-01-01") + numbers).astype(str))["x"].nunique() == 40
+    assert many(tmp_path, "count", np.append(numbers[:-1], numbers[0]))["x"].nunique() == 39
+    assert many(tmp_path, "count", numbers[:15])["x"].nunique() == 15  # so few may well differ
+
+
+def test_few_people_with_many_items_are_imported(tmp_path):
+    rng = np.random.default_rng(4)
+    n, k = 200, 300
+    values = rng.normal(size=(n, k))
+    values[:, 7] = 3.0  # constant
+    values[:, 8] = 2 * values[:, 9]  # collinear
+    values[5, 10] = 1e4 * values[:, 10].std()
+    table = pd.DataFrame(values.round(6), columns=[f"x{j}" for j in range(k)])
+    table.insert(0, "person", [f"p{i}" for i in range(n)])
+    table.to_csv(tmp_path / "t.csv", index=False)
+    people = pd.DataFrame({"person": table["person"], "sex": np.int8(1)})
+    dictionary = Dictionary(tuple(Item(f"x{j}", "continuous") for j in range(k)))
+    frame, report = import_phenotypes(tmp_path / "t.csv", dictionary, people)
+    np.testing.assert_array_equal(frame[list(dictionary.names)], table[list(dictionary.names)])
+    assert report["constant"] == ["x7"]
+
+
+def test_a_table_in_another_encoding_is_refused(tmp_path):
+    (tmp_path / "t.csv").write_bytes("person,身長\np0,160\n".encode("cp932"))
+    with pytest.raises(InputError, match="not UTF-8"):
+        import_phenotypes(tmp_path / "t.csv", ITEMS, pd.DataFrame({"person": ["p0"], "sex": np.int8(0)}))

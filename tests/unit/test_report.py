@@ -59,19 +59,46 @@ def run(tmp_path_factory):
     for name, (lines, arrays) in results.items():
         save_metrics(folder / f"{name}.json", lines)
         save_arrays(folder / f"{name}.npz", arrays)
-    curve = pd.DataFrame(
-        {"epoch": [1, 2, 3], "train_loss": [9.0, 7, 6], "validation_loss": [9.1, 7.5, 7], "kl": [0.0, 1, 2]}
-    )
-    curve.to_csv(folder / "learning_curve.tsv", sep="\t", index=False)
+    write_model(folder / "model")
     draw(folder, folder / "figures")
     save_metrics(folder / "summary.json", load_metrics([folder / f"{name}.json" for name in results]))
     write_page(folder / "report.html", **inputs(folder))
     return folder
 
 
+def write_model(folder):
+    """Two trials of a search, the second chosen, and a statement on privacy."""
+    folder.mkdir()
+    curve = pd.DataFrame(
+        {"epoch": [1, 2, 3], "train_loss": [9.0, 7, 6], "validation_loss": [9.1, 7.5, 7], "kl": [0.0, 1, 2]}
+    )
+    other = curve.iloc[:2].assign(validation_loss=[9.5, 8.8], trial=0, round=0, chosen=0)
+    both = pd.concat([other, curve.assign(trial=1, round=0, chosen=1)])
+    both.to_csv(folder / "learning_curve.tsv", sep="\t", index=False)
+    search = {"trial": [0, 1], "hidden": [32, 128], "depth": [1, 2], "latent": [4, 4], "learning_rate": [0.01, 0.004],
+              "rounds": [1, 1], "best_epoch": [2, 0], "validation_loss": [8.8, 7.0], "chosen": [0, 1]}  # fmt: skip
+    pd.DataFrame(search).to_csv(folder / "search.tsv", sep="\t", index=False)
+
+
+PRIVACY = {
+    "epsilon": 3.0, "delta": 1e-6, "clip": 1.0, "noise_multiplier": 2.61, "sampling_rate": 0.064,
+    "expected_batch": 256.0, "steps": 1000, "people": 4000, "unit": "The unit is one person.",
+    "accountant": "Accounted by PLD.", "valid": True, "covers": ["The network's weights."],
+    "does_not_cover": ["The choice of the settings."], "warnings": [],
+}  # fmt: skip
+
+
+def compared_models(c2st: float) -> dict:
+    """results/evaluation/models.json of two models."""
+    goals = {"c2st": metric("items", "AUC", c2st, interval=(0.5, 0.6), goal="≤ 0.55, or so", within=c2st <= 0.55),
+             "correlation": metric("items", "correlation", 0.1, ratio=1.074, goal="R ≤ 1.1", within=True)}  # fmt: skip
+    return {"chosen": "cvae", "calibrated": True, "models": {"cvae": goals, "cart": goals}, "as_good": ["cart"],
+            "note": "Trees do as well on this table."}  # fmt: skip
+
+
 def draw(folder, figures):
     names = draw_genomes(load_arrays(folder / "genomes.npz"), figures)
-    names += draw_items(load_arrays(folder / "items.npz"), folder / "learning_curve.tsv", figures)
+    names += draw_items(load_arrays(folder / "items.npz"), folder / "model", figures)
     return names + draw_associations(load_arrays(folder / "associations.npz"), figures, figures / "manhattan")
 
 
@@ -122,7 +149,9 @@ def inputs(folder):
         "input": {"samples": None},
     }
     (folder / "run_config.yaml").write_text(yaml.safe_dump({"config": config, "versions": {"numpy": "2.4"}}))
-    paths = {name: folder / f"{name}.json" for name in ("summary", "import_report", "weights")}
+    (folder / "models.json").write_text(json.dumps(compared_models(0.543)))
+    paths = {name: folder / f"{name}.json" for name in ("summary", "import_report", "weights", "models")}
+    paths["model"] = folder / "model"
     return paths | {"figures": folder / "figures", "captions": CAPTIONS, "dictionary": folder / "dictionary.tsv",
                     "run_config": folder / "run_config.yaml"}  # fmt: skip
 
@@ -257,6 +286,96 @@ def test_examples_use_only_what_the_pseudo_people_have(run):
     assert "~ 1, data" in text
     assert "--covar" not in text
     assert "--glm hide-covar allow-no-covars --out" in text
+
+
+def test_models_stand_beside_each_other_with_the_sentence_that_a_simpler_one_is_as_good(run, tmp_path):
+    text = (run / "report.html").read_text()
+    table = text[text.index('<table id="models">') :].split("</table>")[0]
+    rows = re.findall(r"<tr>(.*?)</tr>", table, re.DOTALL)
+    assert len(rows) == 3
+    assert "chosen for this cohort" in rows[1]
+    assert "chosen for this cohort" not in rows[2]
+    assert "0.543" in rows[1]
+    assert "1.07" in rows[1]
+    assert "0.500 to 0.600" in rows[1]
+    assert "A simpler model is as good here: sequential regression trees (CART)." in text
+    assert "Trees do as well on this table." in text
+    paths = inputs(run)
+    one = compared_models(0.6)
+    del one["models"]["cart"]
+    (tmp_path / "models.json").write_text(json.dumps(one | {"as_good": []}))
+    write_page(tmp_path / "report.html", **paths | {"models": tmp_path / "models.json"})
+    assert '<table id="models">' not in (tmp_path / "report.html").read_text()
+
+
+def test_groups_of_items_have_a_table_of_their_ratios(run):
+    text = (run / "report.html").read_text()
+    table = text[text.index('id="groups"') :].split("</table>")[0]
+    rows = dict(re.findall(r"<tr><td>([\w ]+)</td>(.*?)</tr>", table))
+    assert list(rows) == ["blood chemistry", "physiology", "questionnaire", "disease"]
+    lines = {m["metric"]: m["ratio"] for m in load_metrics([run / "summary.json"])}
+    assert number(lines["physiology: distribution of single items"]) in rows["physiology"]
+    assert number(lines["questionnaire: correlations within"]) in rows["questionnaire"]
+    assert "–" in rows["disease"]  # a single item has no correlations within
+
+
+@pytest.mark.parametrize(("model", "words"), [("cvae", "by a neural network"), ("marginal", "drawn one by one, with")])
+def test_page_says_which_model_made_the_items(run, model, words, tmp_path):
+    paths = inputs(run)
+    config = yaml.safe_load(paths["run_config"].read_text())
+    config["config"]["model"] = model
+    (tmp_path / "run_config.yaml").write_text(yaml.safe_dump(config))
+    write_page(tmp_path / "report.html", **paths | {"run_config": tmp_path / "run_config.yaml"})
+    assert f"10 items {words}" in (tmp_path / "report.html").read_text()
+
+
+def test_page_tells_the_chosen_settings_and_that_training_never_helped(run):
+    text = (run / "report.html").read_text()
+    assert "2 trials of settings. Chosen: hidden units 128, depth 2, latent size 4, learning rate 0.004." in text
+    assert "No epoch of training was better" in text
+
+
+def test_privacy_is_told_only_when_it_was_asked_for_and_never_without_its_limits(run, tmp_path):
+    assert "ε =" not in (run / "report.html").read_text()
+    paths = inputs(run) | {"model": tmp_path}
+    (tmp_path / "privacy.json").write_text(json.dumps(PRIVACY))
+    write_page(tmp_path / "report.html", **paths)
+    text = (tmp_path / "report.html").read_text()
+    for sentence in ("ε = 3, δ = 1e-06.", "The unit is one person.", "Accounted by PLD.", "The network&#39;s weights.",
+                     "The choice of the settings."):  # fmt: skip
+        assert sentence in text
+    assert "no guarantee holds" not in text
+    broken = PRIVACY | {"valid": False, "warnings": ["The seed stood in the configuration."]}
+    (tmp_path / "privacy.json").write_text(json.dumps(broken))
+    write_page(tmp_path / "report.html", **paths)
+    text = (tmp_path / "report.html").read_text()
+    assert "δ = 1e-06: no guarantee holds." in text
+    assert "The seed stood in the configuration." in text
+
+
+def test_private_training_curves_are_drawn_without_what_is_withheld(tmp_path):
+    curve = pd.DataFrame({"epoch": [1, 2], "train_loss": np.nan, "validation_loss": [3.0, 2], "kl": np.nan, "trial": 0,
+                          "round": 0, "chosen": 1})  # fmt: skip
+    (tmp_path / "model").mkdir()
+    curve.to_csv(tmp_path / "model" / "learning_curve.tsv", sep="\t", index=False)
+    nobody = dict.fromkeys(("items/labels", "items/units", "correlation/names"), np.array(["-"]))
+    draw_items(nobody | {"correlation/order": np.array([], int)}, tmp_path / "model", tmp_path)
+    text = (tmp_path / "learning_curve.svg").read_text()
+    assert "families left out" in text
+    assert "families trained on" not in text
+    assert "not told" in text
+    assert "has no data" in (tmp_path / "search.svg").read_text()
+
+
+def test_panels_and_heat_maps_are_headed_by_the_groups_of_items(run):
+    for name in ("marginals", "correlation_heatmaps"):
+        text = (run / "figures" / f"{name}.svg").read_text()
+        for group in ("blood chemistry", "physiology", "questionnaire", "disease"):
+            assert f">{group}</text>" in text
+    text = (run / "figures" / "marginals.svg").read_text()
+    order = ("blood chemistry", "Glucose", "physiology", "Height", "questionnaire", "Diet")
+    heights = [float(re.search(rf'[ (-]([\d.]+)\)">{name}<', text).group(1)) for name in order]
+    assert heights == sorted(set(heights))
 
 
 @pytest.mark.parametrize(

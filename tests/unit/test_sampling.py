@@ -6,10 +6,9 @@ import pytest
 from scipy import stats
 
 from pseudocohort.cohort.dictionary import Dictionary, Item, structurally_missing
-from pseudocohort.phenotype.calibration import calibrate
-from pseudocohort.phenotype.marginal import sample_marginals
-from pseudocohort.phenotype.sampling import draw_latents, sample_people
-from pseudocohort.phenotype.training import moments, train_network
+from pseudocohort.phenotype.models import sample_model, train_model
+from pseudocohort.phenotype.sampling import sample_people
+from pseudocohort.phenotype.training import train_network
 
 
 def cohort(n, seed):
@@ -58,7 +57,8 @@ def world():
     model = train_network(table, people, scores, DICTIONARY, {"epochs": 30, "hidden": 32}, 11)
     _, new_people, new_scores = cohort(3000, 2)
     pseudo = sample_people(model, new_scores, new_people["sex"], new_people["stratum"], 21)
-    naive = sample_marginals(table, people, DICTIONARY, new_people["sex"], new_people["stratum"], pseudo["age"], 21)
+    marginal = train_model("marginal", table, people, scores, DICTIONARY, {}, 11)
+    naive = sample_model(marginal, new_scores, new_people["sex"], new_people["stratum"], 21)
     return table, people, scores, model, new_scores, pseudo, naive
 
 
@@ -133,48 +133,92 @@ def test_values_are_drawn_not_the_likeliest(world):
 
 
 def test_frequencies_of_few_people_follow_the_hand_set_heads(world):
-    """Below 200 people nothing is ranked: P(ill = 1) is Phi of the head's location, here set by hand."""
+    """Below 50 people nothing is ranked: P(ill = 1) is Phi of the head's location, here set by hand."""
     *_, model, _, _, _ = world
     network = model.network
-    kept = network.linear_condition.bias[...], network.linear_condition.kernel[...], network.hidden_out[...]
-    kept_score, kept_code = network.linear_score[...], network.linear_code.kernel[...]
+    weights = (
+        network.hidden_out,
+        network.linear_score,
+        network.linear_code.kernel,
+        network.linear_condition.kernel,
+        network.trust,
+        network.linear_condition.bias,
+    )
+    kept = [part[...] for part in weights]
     item = model.encoding.items[model.encoding.index["ill"]]
-    atom, c = item.atoms[0], np.zeros((150, len(model.conditions.mean)), np.float32)
+    people = pd.DataFrame({"m0": np.zeros(40), "m3": np.zeros(40)}), np.ones(40, np.int8), np.repeat("east", 40)
     try:
-        for part, value in (
-            (network.hidden_out, kept[2]),
-            (network.linear_score, kept_score),
-            (network.linear_code.kernel, kept_code),
-            (network.linear_condition.kernel, kept[1]),
-        ):
-            part[...] = value * 0
-        network.linear_condition.bias[...] = kept[0] * 0 + 0.4
-        drawn = [draw_latents(model, c, np.ones(150, np.int8), np.full((150, 99), 0.5), s)[0] for s in range(20)]
-        ill = [np.mean(d.column("ill") == "1") for d in drawn]
+        for part in weights:
+            part[...] = part[...] * 0
+        network.linear_condition.bias[...] = kept[-1] * 0 + 0.4
+        ill = [np.mean(sample_people(model, *people, seed)["ill"] == "1") for seed in range(75)]
     finally:
-        network.linear_condition.bias[...], network.linear_condition.kernel[...] = kept[:2]
-        network.hidden_out[...], network.linear_score[...] = kept[2], kept_score
-        network.linear_code.kernel[...] = kept_code
-    assert model.encoding.atoms[atom].kind == "levels"
+        for part, value in zip(weights, kept, strict=True):
+            part[...] = value
+    assert model.encoding.atoms[item.atoms[0]].kind == "levels"
     expected = stats.norm.sf(stats.norm.ppf(item.shares[0]) - 0.4)
     assert np.mean(ill) == pytest.approx(expected, abs=4.5 * np.sqrt(0.25 / 3000))  # false alarm 1e-5
 
 
-def test_calibration_reaches_the_target_moments():
-    random = np.random.default_rng(5)
-    c = random.normal(size=(4000, 2))
-    truth = c @ np.array([[0.5, 0.0, 0.3], [0.0, 0.4, 0.0]]) + random.multivariate_normal(
-        np.zeros(3), [[0.6, 0.3, 0.1], [0.3, 0.7, -0.2], [0.1, -0.2, 0.5]], 4000
-    )
+class Loop:
+    """A Drawing that keeps what it is told: every draw must have seen the scores of all atoms before."""
 
-    class Plain:
-        def __init__(self, latent):
-            self.encoded = self
-            self.score = np.tanh(latent)
+    def __init__(self, c, seed):
+        self.seen, self._random = [], np.random.default_rng(seed)
 
-    target = moments(np.tanh(truth), c)
-    start = random.normal(size=(4000, 3))
-    done = calibrate(start, c, target, Plain, Plain(start))
-    reached = moments(done.score, c)
-    assert np.abs(reached.slope - target.slope).max() < 0.01
-    assert np.abs(reached.covariance - target.covariance).max() < 0.02
+    def draw(self, atom):
+        assert len(self.seen) == atom
+        return self._random.normal(size=300)
+
+    def advance(self, atom, score):
+        assert len(self.seen) == atom
+        self.seen.append(score.copy())
+
+
+def test_a_drawing_is_told_the_scores_of_the_values_that_come_out(world):
+    *_, model, new_scores, _, _ = world
+    kept = []
+
+    def begin(c, seed):
+        assert c.shape == (300, len(model.conditions.mean))
+        kept.append(Loop(c, seed))
+        return kept[0]
+
+    arguments = (new_scores[:300], np.ones(300, int), np.repeat("west", 300), 4)
+    pseudo = sample_people(model, *arguments, begin=begin)
+    (drawing,) = kept
+    assert len(drawing.seen) == len(model.encoding.atoms)
+    for name in ("m0", "ill"):
+        (atom,) = model.encoding.items[model.encoding.index[name]].atoms
+        value = pseudo[name].astype(float)
+        assert drawing.seen[atom].dtype == np.float32
+        assert (np.diff(drawing.seen[atom][np.argsort(value, kind="stable")]) >= 0).all()
+
+
+def test_the_seed_decides_and_calibration_and_polish_can_be_left_out(world):
+    *_, model, new_scores, _, _ = world
+    arguments = (model, new_scores[:400], np.ones(400, int), np.repeat("west", 400))
+    one = sample_people(*arguments, 4)
+    pd.testing.assert_frame_equal(one, sample_people(*arguments, 4))
+    others = [
+        sample_people(*arguments, 5),
+        sample_people(*arguments, 4, calibrate=False),
+        sample_people(*arguments, 4, polish=False),
+    ]
+    for other in others:
+        assert (other["m0"] != one["m0"]).mean() > 0.5
+
+
+def test_calibration_brings_the_moments_nearer():
+    """A network trained for an epoch knows next to nothing; calibrated, its people have the slopes and correlations
+    of the training people all the same (see test_calibration)."""
+    table, people, scores = cohort(N, 1)
+    model = train_network(table, people, scores, DICTIONARY, {"epochs": 1, "hidden": 8, "without": ["forest"]}, 11)
+    _, new_people, new_scores = cohort(3000, 2)
+    arguments = (model, new_scores, new_people["sex"], new_people["stratum"], 21)
+    plain, done = sample_people(*arguments, calibrate=False), sample_people(*arguments)
+    columns = ["m0", "m1", "m2", "m3", "grade"]
+    real, before, after = (t[columns].astype(float).corr("spearman").to_numpy() for t in (table, plain, done))
+    assert np.sqrt(((after - real) ** 2).mean()) < 0.25 * np.sqrt(((before - real) ** 2).mean())
+    assert slope(done, "m0", new_scores["m0"]) == pytest.approx(slope(table, "m0", scores["m0"]), abs=0.06)
+    assert slope(plain, "m0", new_scores["m0"]) < slope(done, "m0", new_scores["m0"]) - 0.06

@@ -2,16 +2,21 @@
 
 import dataclasses
 
+import jax
 import numpy as np
+import optax
 import pandas as pd
 import pytest
+from flax import nnx
 from scipy import stats
 
 from pseudocohort.cohort.dictionary import Dictionary, Item
 from pseudocohort.errors import InputError
-from pseudocohort.phenotype import training
-from pseudocohort.phenotype.network import Shape
+from pseudocohort.phenotype import fitting, training
+from pseudocohort.phenotype.common import fit_common
 from pseudocohort.phenotype.sampling import sample_people
+from pseudocohort.phenotype.search import atom_names, make_shape
+from pseudocohort.phenotype.settings import Settings, plan_size
 
 QUICK = {"epochs": 6, "hidden": 16, "batch": 128}
 
@@ -34,6 +39,15 @@ def small_cohort(n=400, seed=1):
     return table, people, scores, Dictionary(rows)
 
 
+def small_job(settings=QUICK, n=400):
+    """(job on the small cohort with the last tenth held out, Common)."""
+    table, people, scores, dictionary = small_cohort(n)
+    common, data, c = fit_common(table, people, scores, dictionary)
+    chosen = training.make_settings(settings)
+    shape = make_shape(common.encoding, c.shape[1], chosen)
+    return fitting.make_job(data, c, np.arange(n) >= 0.9 * n, atom_names(common.encoding), shape, chosen, 1), common
+
+
 def test_held_out_families_are_whole_and_enough():
     family = np.random.default_rng(1).integers(0, 150, 600).astype(str)
     held = training.held_out_families(family, 0.1, 4)
@@ -46,19 +60,20 @@ def test_held_out_families_are_whole_and_enough():
 
 
 def test_training_watches_the_held_out_families_only(monkeypatch):
-    seen = {}
+    seen = []
 
-    def spy(data, c, held, *rest):
-        seen["held"] = held
-        return fit(data, c, held, *rest)
+    def spy(job, *rest, **more):
+        seen.append(job)
+        return fit(job, *rest, **more)
 
-    fit = training.fit_network
-    monkeypatch.setattr(training, "fit_network", spy)
+    fit = fitting.fit
+    monkeypatch.setattr(fitting, "fit", spy)
     table, people, scores, dictionary = small_cohort()
     training.train_network(table, people, scores, dictionary, QUICK, 3)
     family = people["family"].to_numpy()
-    assert seen["held"].any()
-    assert not set(family[seen["held"]]) & set(family[~seen["held"]])
+    assert len(seen[0].test) >= 40
+    assert not set(family[seen[0].test]) & set(family[seen[0].train])
+    assert sorted([*seen[0].test, *seen[0].train]) == list(range(400))
 
 
 def test_same_seed_same_network_and_the_saved_model_samples_the_same(tmp_path):
@@ -95,39 +110,12 @@ def test_early_stopping_keeps_the_best_epoch(caplog):
     assert "s left" in caplog.text
 
 
-def test_search_keeps_its_table_and_the_best_trial(monkeypatch):
-    tried = []
-
-    def fake(data, c, held, names, shape, settings, seed):
-        tried.append(settings)
-        return shape, pd.DataFrame({"epoch": [1, 2], "validation_loss": [9.0, abs(settings.hidden - 64) + 1.0]})
-
-    monkeypatch.setattr(training, "fit_network", fake)
-    table, _, _, dictionary = small_cohort(100)
-    encoding = training.fit_encoding(table, np.ones(100, np.int8), dictionary)
-    start = training.make_settings({"hidden": 100, "search": 12})
-    shape, best, _, rows = training._search(None, np.zeros((100, 3)), None, encoding, [], start, 5)
-    assert tried[0] == start
-    assert len(rows) == len(tried) == 12
-    assert best.hidden == shape.hidden == 64
-    assert rows["validation_loss"].min() == 1
-    assert {t.hidden for t in tried[1:]} == {32, 64, 128}
-    assert all(0.003 <= t.learning_rate <= 0.03 for t in tried)
-
-
 @pytest.mark.parametrize("bad", [3, 390])  # a person trained on, a person held out
 def test_nan_stops_with_the_item_named(bad):
-    table, people, _, dictionary = small_cohort()
-    encoding = training.fit_encoding(table, people["sex"].to_numpy(), dictionary)
-    data = training.encode(encoding, table, people["sex"].to_numpy())
-    data.low[bad, encoding.items[encoding.index["x"]].atoms[0]] = np.nan
-    held = np.arange(400) >= 360
-    names = [encoding.items[a.item].name for a in encoding.atoms]
-    settings = training.make_settings(QUICK)
+    job, common = small_job()
+    job.data.low[bad, common.encoding.items[common.encoding.index["x"]].atoms[0]] = np.nan
     with pytest.raises(InputError, match=r"training stopped in epoch \d: the loss is no longer a number for item x\n"):
-        training.fit_network(
-            data, np.zeros((400, 7), np.float32), held, names, Shape(7, (False, True), 16, 4), settings, 1
-        )
+        fitting.fit(job)
 
 
 def test_aggregate_moments_are_least_squares():
@@ -151,6 +139,11 @@ def test_aggregate_moments_are_least_squares():
         ({"learning_rate": "fast"}, "learning_rate is 'fast'"),
         ({"validation": 1.5}, "validation is 1.5\n.*\n.*between 0 and 1"),
         ({"latent": True}, "latent is True"),
+        ({"depth": 4}, "depth is 4\n.*\n.*1, 2 or 3 hidden layers"),
+        ({"batch": 0}, "batch is 0\n.*\n.*positive whole number"),
+        ({"warmup": float("nan")}, "warmup is nan"),
+        ({"without": ["hats"]}, "without names 'hats'\n.*\n.*typed_heads, autoregression"),
+        ({"without": "latent"}, "without names 'latent'\n.*\n.*a list out of"),
     ],
 )
 def test_bad_settings_are_refused(values, text):
@@ -161,7 +154,140 @@ def test_bad_settings_are_refused(values, text):
 def test_settings_are_the_config_keys():
     chosen = training.make_settings({"hidden": 32, "learning_rate": 0.005})
     assert dataclasses.asdict(chosen)["hidden"] == 32
-    assert chosen.epochs == training.Settings().epochs
+    assert chosen.epochs is None
+    assert training.make_settings({"without": ["latent"], "epochs": None}) == Settings(without=("latent",))
+
+
+def test_size_of_a_training_follows_the_people():
+    assert plan_size(1200, Settings()) == (56, 64)
+    assert plan_size(1200, Settings(epochs=7, batch=100)) == (7, 100)
+    assert plan_size(30, Settings()) == (80, 30)
+    sizes = [plan_size(n, Settings()) for n in (4_000, 20_000, 100_000, 1_000_000)]
+    batches = [batch for _, batch in sizes]
+    assert batches == sorted(batches)
+    assert batches[0] == 116
+    assert batches[-1] == 512
+    steps = [
+        epochs * (n // batch) for (epochs, batch), n in zip(sizes, (4_000, 20_000, 100_000, 1_000_000), strict=True)
+    ]
+    assert all(1000 < s < 20_000 for s in steps)
+
+
+def test_the_size_of_a_block_changes_nothing(monkeypatch):
+    """Data handed over in blocks of steps give the bits of one block (n = 360, 5 steps of 72 -> 6 of 60)."""
+    settings = {**QUICK, "batch": 60, "epochs": 3}
+    whole, _ = small_job(settings)
+    assert whole.steps == 6
+    monkeypatch.setattr(fitting, "BLOCK_BYTES", 2 * 60 * len(whole.names) * 18)
+    job, _ = small_job(settings)
+    monkeypatch.setattr(fitting, "_steps", counted := Counted(fitting._steps))
+    split = fitting.fit(job)
+    assert counted.calls == 3 * 3
+    monkeypatch.undo()
+    same(fitting.fit(whole).kept, split.kept)
+
+
+class Counted:
+    def __init__(self, function):
+        self.function, self.calls = function, 0
+
+    def __call__(self, *arguments):
+        self.calls += 1
+        return self.function(*arguments)
+
+
+def same(a, b):
+    """Two trees of arrays are equal bit by bit."""
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_array_equal(np.asarray(x), np.asarray(y))
+
+
+def test_people_judged_in_blocks_have_the_loss_of_all(monkeypatch):
+    job, _ = small_job({**QUICK, "without": ["latent"]})
+    parameters = fitting.begin(job).parameters
+    whole = fitting.judge(job, parameters, 0)
+    monkeypatch.setattr(fitting, "JUDGED", 13 * len(job.names))  # 40 people: 4 blocks of 10
+    assert fitting.judge(job, parameters, 0) == pytest.approx(whole, rel=1e-6)
+    monkeypatch.setattr(fitting, "JUDGED", 15 * len(job.names))  # 3 blocks of 14, the last filled up
+    assert fitting.judge(job, parameters, 0) == pytest.approx(whole, rel=1e-6)
+
+
+def test_one_cycle_is_that_of_optax():
+    job, _ = small_job({**QUICK, "epochs": 10, "batch": 60})
+    mine = np.concatenate([fitting.rates(job, epoch)[0] for epoch in range(10)])
+    truth = jax.vmap(optax.cosine_onecycle_schedule(60, 0.01, pct_start=0.3))(jax.numpy.arange(60))
+    np.testing.assert_allclose(mine, truth, rtol=1e-4, atol=1e-8)
+    assert [fitting.rates(job, epoch)[1] for epoch in (0, 1, 2, 9)] == pytest.approx([1 / 3, 2 / 3, 1, 1])
+
+
+def test_where_nothing_is_learnt_the_start_is_kept(monkeypatch, caplog):
+    job, _ = small_job({**QUICK, "patience": 4})
+    losses = iter(range(100))
+    monkeypatch.setattr(fitting, "judge", lambda *_: float(next(losses)))
+    end = fitting.fit(job)
+    assert (end.best_epoch, end.best, end.epoch) == (0, 0.0, 5)
+    assert "no epoch was better on the held-out families than independent items" in caplog.text
+    same(end.kept, fitting.begin(job).parameters)
+
+
+def gradient_steps(monkeypatch, settings):
+    """Arguments (rate, beta, free bits, share) of every compiled call of a training."""
+    seen, steps = [], fitting._steps
+
+    def spy(shape, parameters, memory, rows, *rest):
+        seen.append(rest)
+        return steps(shape, parameters, memory, rows, *rest)
+
+    monkeypatch.setattr(fitting, "_steps", spy)
+    fitting.fit(small_job(settings)[0])
+    monkeypatch.undo()
+    return seen
+
+
+def test_without_warmup_and_free_bits_the_bound_is_plain_from_the_start(monkeypatch):
+    usual = gradient_steps(monkeypatch, QUICK)
+    assert [beta for _, beta, _, _ in usual][:2] == pytest.approx([1 / 1.8, 1])
+    assert {free for _, _, free, _ in usual} == {Settings().free_bits}
+    plain = gradient_steps(monkeypatch, {**QUICK, "without": ["warmup", "free_bits"]})
+    assert {(beta, free) for _, beta, free, _ in plain} == {(1.0, 0.0)}
+
+
+def test_without_typed_heads_every_value_is_a_point_of_a_density():
+    usual, _ = small_job()
+    job, _ = small_job({**QUICK, "without": ["typed_heads"]})
+    assert usual.shape.binary == (False, True)
+    assert job.shape.binary == (False, False)
+    np.testing.assert_array_equal(job.data.dense, usual.data.active)
+    for bound in (job.data.low, job.data.high):
+        np.testing.assert_array_equal(bound, usual.data.score)
+    assert np.isfinite(fitting.fit(job).best)
+
+
+def test_without_aggregate_posterior_or_latent_the_code_is_standard_normal():
+    cohort = small_cohort()
+    plain = {"without": ["aggregate_posterior"]}
+    models = [training.train_network(*cohort, {**QUICK, **more}, 5) for more in ({}, plain, {"without": ["latent"]})]
+    usual, ablated, blind = ((model.code_slope, model.code_covariance) for model in models)
+    assert np.abs(usual[0]).max() > 0.01
+    for slope, covariance in (ablated, blind):
+        np.testing.assert_allclose(slope, np.zeros_like(usual[0]), atol=1e-6)
+        np.testing.assert_allclose(covariance, np.eye(4), atol=1e-6)
+    assert models[2].curve["kl"].abs().max() < 1e-6
+    same(nnx.state(models[0].network, nnx.Param), nnx.state(models[1].network, nnx.Param))
+
+
+def test_training_goes_on_from_any_epoch_to_the_same_bits():
+    job, _ = small_job({**QUICK, "depth": 2})
+    states = []
+
+    def after(progress):  # copies: the next epoch reuses the memory of these buffers
+        states.append(jax.tree.map(lambda a: a.copy() if hasattr(a, "copy") else a, progress))
+
+    end = fitting.fit(job, after=after)
+    again = fitting.fit(job, states[2])
+    same(end.kept, again.kept)
+    same(end.parameters, again.parameters)
+    assert end.rows == again.rows
 
 
 def test_tables_in_different_orders_are_refused():

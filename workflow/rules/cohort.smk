@@ -25,6 +25,7 @@ rule draft_dictionary:
         "logs/draft_dictionary.log",
     localrule: True
     params:
+        phenotypes=table("phenotypes"),
         phenotype_id=config["input"]["phenotype_id"],
         code=code("draft_dictionary"),
     message:
@@ -54,6 +55,9 @@ rule import_tables:
         mem_mb=memory(1500, 50),
         runtime=minutes(10),
     params:
+        samples=table("samples"),
+        phenotypes=table("phenotypes"),
+        dictionary=table("dictionary"),
         sample_columns=config["input"]["sample_columns"],
         phenotype_id=config["input"]["phenotype_id"],
         unmatched=config["unmatched"],

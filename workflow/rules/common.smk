@@ -12,6 +12,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from pseudocohort import config as configuration  # noqa: E402
 from pseudocohort.closure import code_digest  # noqa: E402
+from pseudocohort.cohort.excel import split_sheet  # noqa: E402
 from pseudocohort.errors import InputError  # noqa: E402
 from pseudocohort.provenance import shareable  # noqa: E402
 
@@ -49,7 +50,7 @@ def seed_digest():
 
 def dictionary_file(wildcards):
     """The dictionary; only a run that needs it complains that it is missing."""
-    path = config["input"]["dictionary"]
+    path = str(split_sheet(config["input"]["dictionary"])[0])
     if not Path(path).exists() and not path.startswith(
         ("results/demo/", "results/planted/")
     ):
@@ -61,8 +62,13 @@ def dictionary_file(wildcards):
     return path
 
 
+def table(key):
+    """The table under `input.KEY` as the library reads it, with the sheet of a workbook; None if it is not given."""
+    return config["input"].get(key)
+
+
 def given(*keys):
-    """The paths under `input` that are given, by key, for all chromosomes."""
+    """The files under `input` that are given, by key, for all chromosomes."""
     paths = {}
     for key in keys:
         if config["input"].get(key):
@@ -75,7 +81,7 @@ def given(*keys):
 
 def of_chromosome(key, chrom):
     """The path under `input.KEY` of one chromosome."""
-    return config["input"][key].replace("{chrom}", chrom)
+    return str(split_sheet(config["input"][key].replace("{chrom}", chrom))[0])
 
 
 def place(chrom):
@@ -96,6 +102,24 @@ def companions(chrom):
         if path.suffix == ".pgen"
         else []
     )
+
+
+def training(wildcards):
+    """What a model of the items is trained with: the configured one, or the one that the wildcard names."""
+    kind = wildcards.get("model", config["model"])
+    network, dp = config["network"], config["dp"]
+    if dp is not None:
+        dp = dp | {"public_seed": config["seed"] is not None}
+    return {
+        "kind": kind,
+        "network": network if kind == "cvae" else {},
+        "dp": dp if kind == "cvae" else None,
+    }
+
+
+def compared_models():
+    """The models of the items that are drawn beside the chosen one."""
+    return [kind for kind in config["compare_models"] if kind != config["model"]]
 
 
 def secrets():

@@ -37,7 +37,7 @@ rule evaluate_items:
         people="results/real/people.parquet",
         real="results/real/phenotypes.parquet",
         pseudo="results/synthetic/phenotypes.parquet",
-        baseline="results/synthetic/baseline.parquet",
+        baseline="results/comparison/marginal.parquet",
         real_scores="results/real/scores.parquet",
         pseudo_scores="results/synthetic/scores.parquet",
         dictionary="results/real/dictionary.tsv",
@@ -171,6 +171,7 @@ rule figures_items:
         figure("score_distribution", "Items"),
         figure("score_deciles", "Items"),
         figure("learning_curve", "Items"),
+        figure("search", "Items"),
     log:
         "logs/figures_items.log",
     localrule: True
@@ -209,6 +210,8 @@ rule report_page:
         rules.figures_associations.output,
         summary="results/evaluation/summary.json",
         weights="results/evaluation/weights.json",
+        models="results/evaluation/models.json",
+        model="results/model",
         import_report="results/real/import_report.json",
         dictionary="results/real/dictionary.tsv",
         run_config="results/run_config.yaml",

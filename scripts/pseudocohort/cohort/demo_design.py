@@ -23,7 +23,7 @@ class DemoItem:
     (1/2 for men, -1/2 for women) + inland (1 inland).
     continuous, count: centre + spread z, or with log centre exp(spread z + tail max(z, 0)^2).
     binary, ordinal: z cut at the quantiles among the people asked that give `shares` (all categories but the last).
-    h2 None: no liability (nominal).  x: the own part has sites on X.  missing: share missing at random.
+    h2 None: no liability (nominal, date).  x: the own part has sites on X.  missing: share missing at random.
     """
 
     item: Item
@@ -50,14 +50,21 @@ class DemoItem:
 def _number(
     name: str, group: str, labels: tuple[str, str], unit: str, limits: tuple[float, float], decimals: int, **model
 ) -> DemoItem:
-    rules = {key: model.pop(key) for key in ("detection_limit", "asked_if") if key in model}
+    rules = {key: model.pop(key) for key in ("detection_limit", "asked_if", "missing_codes", "rules") if key in model}
     kind = model.pop("type", "continuous")
     item = Item(name, kind, group, "", *labels, unit, *limits, decimals=decimals, **rules)
     return DemoItem(item, **model)
 
 
 def _category(
-    name: str, kind: str, group: str, labels: tuple[str, str], categories: dict[str, str], asked_if: tuple = (), **model
+    name: str,
+    kind: str,
+    group: str,
+    labels: tuple[str, str],
+    categories: dict[str, str],
+    asked_if: tuple = (),
+    missing_codes: tuple = (),
+    **model,
 ) -> DemoItem:
     item = Item(
         name,
@@ -68,6 +75,7 @@ def _category(
         categories=tuple(categories),
         category_labels=tuple(categories.values()),
         asked_if=asked_if,
+        missing_codes=missing_codes,
     )
     return DemoItem(item, **model)
 
@@ -104,8 +112,8 @@ _BLOOD_CHEMISTRY = (
             genetic={"lipid": -0.7}, environment={"lipid": -0.5}, locus=0.04, male=-0.8, centre=60, spread=0.22,
             log=True, missing=0.02),
     _number("c_reactive_protein", _BLOOD, ("C-reactive protein", "C反応性蛋白(CRP)"), "mg/dL", (0.02, 30), 2,
-            detection_limit=0.02, h2=0.2, genetic={"lipid": 0.3}, environment={"lipid": 0.35}, age=0.1, centre=0.04,
-            spread=1.15, log=True, missing=0.06),
+            detection_limit=0.02, missing_codes=(("ND", "below limit"),), h2=0.2, genetic={"lipid": 0.3},
+            environment={"lipid": 0.35}, age=0.1, centre=0.04, spread=1.15, log=True, missing=0.06),
     _number("fasting_glucose", _BLOOD, ("Fasting glucose", "空腹時血糖"), "mg/dL", (40, 500), 0, h2=0.3,
             genetic={"glycaemia": 0.9, "lipid": 0.2}, environment={"glycaemia": 0.8, "lipid": 0.2}, age=0.2, male=0.3,
             centre=92, spread=0.08, tail=0.025, log=True, missing=0.05),
@@ -127,14 +135,21 @@ _PHYSIOLOGY = (
             genetic={"pressure": 0.9}, environment={"pressure": 0.85, "lipid": 0.2}, age=0.35, male=0.3, inland=0.25,
             centre=123, spread=0.11, log=True, missing=0.02),
     _number("diastolic_blood_pressure", _BODY, ("Diastolic blood pressure", "拡張期血圧"), "mmHg", (35, 150), 0,
-            h2=0.3, genetic={"pressure": 0.8}, environment={"pressure": 0.75, "lipid": 0.2}, age=0.1, male=0.4,
-            inland=0.1, centre=75, spread=0.13, log=True, missing=0.02),
-    _number("grip_strength", _BODY, ("Grip strength", "握力"), "kg", (3, 80), 1, h2=0.35, genetic={"stature": 0.4},
-            environment={"stature": 0.4}, age=-0.35, male=2.4, centre=30, spread=5.3, missing=0.04),
+            rules=(("<=", ("systolic_blood_pressure",)),), h2=0.3, genetic={"pressure": 0.8},
+            environment={"pressure": 0.75, "lipid": 0.2}, age=0.1, male=0.4, inland=0.1, centre=75, spread=0.13,
+            log=True, missing=0.02),
+    _number("grip_strength", _BODY, ("Grip strength", "握力"), "kg", (3, 80), 1,
+            missing_codes=(("-8", "not measured"),), h2=0.35, genetic={"stature": 0.4}, environment={"stature": 0.4},
+            age=-0.35, male=2.4, centre=30, spread=5.3, missing=0.04),
     _number("bone_density", _BODY, ("Bone mineral density", "骨密度"), "g/cm²", (0.2, 2), 3, h2=0.5,
             genetic={"stature": 0.3}, environment={"stature": 0.3}, age=-0.3, male=0.7, centre=0.92, spread=0.12,
             missing=0.08),
 )
+
+_VISIT = DemoItem(
+    Item("visit_date", "date", _BODY, "", "Date of the visit", "受診日", minimum=17987, maximum=18717), h2=None,
+    missing=0.01,
+)  # from April 2019 to March 2021
 
 _METABOLOME = (
     _metabolite("valine", ("Valine", "バリン"), 220, 0.18, 0.25, male=0.6,
@@ -171,9 +186,9 @@ _QUESTIONNAIRE = (
             environment={"habit": 0.3}, male=0.5, centre=14, spread=0.55, log=True, missing=0.04),
     _category("alcohol", "ordinal", _ASKED, ("Alcohol drinking", "飲酒頻度"),
               {"never": "Never or hardly ever", "monthly": "1 to 3 days a month", "weekly": "1 or 2 days a week",
-               "often": "3 to 5 days a week", "daily": "6 or 7 days a week"}, h2=0.25, genetic={"habit": 0.4},
-              environment={"habit": 0.5}, locus=0.05, male=1.0, inland=0.15, shares=(0.42, 0.14, 0.12, 0.12),
-              missing=0.03),
+               "often": "3 to 5 days a week", "daily": "6 or 7 days a week"}, (), (("-9", "refused"),), h2=0.25,
+              genetic={"habit": 0.4}, environment={"habit": 0.5}, locus=0.05, male=1.0, inland=0.15,
+              shares=(0.42, 0.14, 0.12, 0.12), missing=0.03),
     _category("exercise", "ordinal", _ASKED, ("Exercise", "運動習慣"),
               {"none": "None", "monthly": "1 to 3 days a month", "weekly": "1 to 3 days a week",
                "daily": "4 days a week or more"}, h2=0.1, genetic={"habit": -0.3, "lipid": -0.3},
@@ -204,10 +219,10 @@ _DISEASES = (
 )
 
 # fmt: on
-DEMO_ITEMS: tuple[DemoItem, ...] = (*_BLOOD_CHEMISTRY, *_PHYSIOLOGY, *_METABOLOME, *_QUESTIONNAIRE, *_DISEASES)
+DEMO_ITEMS: tuple[DemoItem, ...] = (*_BLOOD_CHEMISTRY, *_PHYSIOLOGY, _VISIT, *_METABOLOME, *_QUESTIONNAIRE, *_DISEASES)
 
 
 def demo_dictionary() -> Dictionary:
-    """The demo's dictionary: the age and 36 items."""
+    """The demo's dictionary: the age and 37 items."""
     age = Item("age", "continuous", "other", "age", "Age", "年齢", "years", 20, 90, decimals=0)
     return Dictionary((age, *(design.item for design in DEMO_ITEMS)))

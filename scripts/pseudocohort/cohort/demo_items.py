@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pseudocohort import counter
+from pseudocohort.cohort.dates import iso
 from pseudocohort.cohort.demo_design import (
     DEMO_ITEMS,
     FACTORS,
@@ -19,7 +20,7 @@ from pseudocohort.cohort.demo_design import (
     demo_dictionary,
 )
 from pseudocohort.cohort.demo_people import make_ages, parent_rows, setting
-from pseudocohort.cohort.dictionary import write_dictionary
+from pseudocohort.cohort.dictionary import reason_column, structurally_missing, write_dictionary
 from pseudocohort.errors import InputError
 from pseudocohort.files import atomic
 
@@ -31,6 +32,7 @@ _CAUSAL_CANDIDATES = 3000
 _FACTOR_SITES, _OWN_SITES = 250, 150
 _MINIMUM_ALLELE_COUNT = 3
 _MINIMUM_CAUSAL = 20
+_STATED = 0.7  # share of missing values, and of values below a limit, for which a code stands instead of nothing
 # Variance of allele effects is proportional to (2pq)^S; S about -0.4 over traits (Zeng et al. 2018,
 # doi:10.1038/s41588-018-0101-4).
 _SELECTION = -0.4
@@ -176,7 +178,7 @@ def genetic_values(effects: np.ndarray, dosage: np.ndarray) -> np.ndarray:
 
 
 def make_values(people: pd.DataFrame, designs: Sequence[DemoItem], genetic: np.ndarray, seed: int) -> pd.DataFrame:
-    """Phenotype table with person, age and all items: floats or category codes, NaN or None missing."""
+    """Phenotype table with person, age, all items (floats or category codes, NaN or None missing) and reasons."""
     age = make_ages(people, seed)
     male = (people["sex"] == "male").to_numpy()
     inland = (people["stratum"] == "inland").to_numpy()
@@ -185,7 +187,8 @@ def make_values(people: pd.DataFrame, designs: Sequence[DemoItem], genetic: np.n
     by_name = {design.name: liability[:, j] for j, design in enumerate(designs)}
     for design in DEMO_ITEMS:
         if design.h2 is None:
-            frame[design.name] = _occupation(design, age, male, inland, seed)
+            made = _visit if design.item.type == "date" else _occupation
+            frame[design.name] = made(design, age, male, inland, seed)
             continue
         z = by_name[design.name] + design.age * (age - 50) / 10 + design.male * (male - 0.5) + design.inland * inland
         asked = _asked(design, frame, male)
@@ -198,7 +201,7 @@ def make_values(people: pd.DataFrame, designs: Sequence[DemoItem], genetic: np.n
         _round(design, frame)
     table = pd.DataFrame(frame)
     _lose(table, seed)
-    return table
+    return pd.concat([table, _reasons(table, np.where(male, 1, 2), seed)], axis=1)
 
 
 def environment(designs: Sequence[DemoItem], people: int, seed: int) -> np.ndarray:
@@ -253,6 +256,12 @@ def _occupation(design: DemoItem, age: np.ndarray, male: np.ndarray, inland: np.
     return np.array(design.item.categories, dtype=object)[np.argmax(utility + draw, axis=1)]
 
 
+def _visit(design: DemoItem, age: np.ndarray, male: np.ndarray, inland: np.ndarray, seed: int) -> np.ndarray:
+    """Days since 1970-01-01: the coast was visited in the first year, inland in the second, the busy at its end."""
+    draw = counter.generator(seed, "demo visit").beta(2 - (age < 60), 1.5, size=len(age))
+    return np.round(design.item.minimum + 365 * inland + 364 * draw)
+
+
 def _tie(frame: dict, people: pd.DataFrame, seed: int) -> None:
     """What holds between items: pulse pressure, round answers, mothers have been pregnant."""
     frame["diastolic_blood_pressure"] = np.minimum(
@@ -296,13 +305,38 @@ def _lose(table: pd.DataFrame, seed: int) -> None:
         table.loc[lost, design.name] = None if design.item.categories else np.nan
 
 
+def _reasons(table: pd.DataFrame, sex: np.ndarray, seed: int) -> pd.DataFrame:
+    """The columns of reasons: not asked, or the one that the item has, or unknown; None where there is a value."""
+    dictionary, columns = demo_dictionary(), {}
+    not_asked = structurally_missing(dictionary, table, sex)
+    for item in dictionary.reasoned:
+        told = counter.generator(seed, "demo reasons", item.name).random(len(table)) < _STATED
+        reason = np.where(told, item.reasons[0], "unknown")
+        reason = np.where(not_asked[:, dictionary.names.index(item.name)], "not asked", reason)
+        columns[reason_column(item.name)] = pd.Series(reason, dtype="str").where(table[item.name].isna())
+    return pd.DataFrame(columns)
+
+
 def as_text(table: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """The table as it is written: fixed decimals, empty where missing, rows in an order of their own."""
+    """The table as it is written: fixed decimals, empty or a code where missing, rows in an order of their own."""
     columns = {"person": table["person"].astype(str), "age": [f"{value:.0f}" for value in table["age"]]}
     for design in DEMO_ITEMS:
-        values, digits = table[design.name], design.item.decimals
-        columns[design.name] = ["" if pd.isna(v) else v if digits is None else f"{v:.{digits}f}" for v in values]
+        columns[design.name] = _cells(design, table, seed)
     return pd.DataFrame(columns).iloc[counter.order(counter.key(seed, "demo rows"), len(table))]
+
+
+def _cells(design: DemoItem, table: pd.DataFrame, seed: int) -> list[str]:
+    item, values = design.item, table[design.name]
+    tell = iso if item.type == "date" else str if item.decimals is None else f"{{:.{item.decimals}f}}".format
+    cells = ["" if pd.isna(v) else tell(v) for v in values]
+    draw = counter.generator(seed, "demo codes", item.name).random(len(table))
+    for code, reason in item.missing_codes:
+        if reason == "below limit":
+            stands = (values == item.detection_limit).to_numpy() & (draw < _STATED)
+        else:
+            stands = (table[reason_column(item.name)] == reason).to_numpy()
+        cells = [code if here else cell for cell, here in zip(cells, stands, strict=True)]
+    return cells
 
 
 def withdrawn(people: pd.DataFrame, seed: int) -> list[str]:

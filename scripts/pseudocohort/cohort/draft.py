@@ -1,262 +1,244 @@
-"""A first dictionary guessed from a table, for a person to edit: types, order of categories, limits, skips.
+"""A first dictionary guessed from a table, for a person to edit: types, codes of missing, limits, skips, rules.
 
 What is doubtful carries a note "check: ...". Observed extremes are never written as limits, because the
 dictionary is released and a cohort's tallest person is a person.
 """
 
 import re
-from typing import NamedTuple
+from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from pseudocohort.cohort.dictionary import _FILE_NAME, RESERVED, Dictionary, Item
-from pseudocohort.cohort.tables import as_text, blank, canonical
+from pseudocohort.cohort.dates import DATE, days_of
+from pseudocohort.cohort.dictionary import FILE_NAME, RESERVED, Dictionary, Item
+from pseudocohort.cohort.draft_columns import Column, column_of, group_of
+from pseudocohort.cohort.draft_rules import orders, series_of, sex_labels, skips, sound, sums
+from pseudocohort.cohort.draft_scales import categorical, is_count, is_rating, numbers_without_order
+from pseudocohort.cohort.draft_words import AGE, PRIVATE, UNIT
+from pseudocohort.cohort.identifiers import looks_like_an_id, named_like_an_id
+from pseudocohort.cohort.tables import as_text
 
 SPIKE = 0.03  # share of values exactly at the minimum that suggests a detection limit
 MANY = 60  # a text item with more distinct values than this is no nominal item
-
-# fmt: off
-_AGE = re.compile(r"age|age[_ .]?(at[_ .].*|y|yrs?|years?|in[_ .]years|baseline)|年齢|年令", re.I)
-_SEX = re.compile(r"sex|gender|male|female|sex[_ .]?(at[_ .]birth|code)|性別", re.I)
-_ID = re.compile(r"(.*[_ .])?(id|iid|fid|seqn|record|subject|person|participant|sample)([_ .]?(id|no|number))?", re.I)
-_DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}.*|\d{1,2}/\d{1,2}/\d{2,4}")
-_BELOW = re.compile(r"<\s*=?\s*(\d+\.?\d*|\.\d+)")
-_SEX_WORDS = {
-    "1": "male",
-    "m": "male",
-    "male": "male",
-    "男": "male",
-    "男性": "male",
-    "2": "female",
-    "f": "female",
-    "female": "female",
-    "女": "female",
-    "女性": "female",
-}
-_NO = (
-    "no",
-    "n",
-    "false",
-    "f",
-    "absent",
-    "negative",
-    "neg",
-    "control",
-    "unaffected",
-    "-",
-    "(-)",
-    "never",
-    "なし",
-    "無",
-    "無し",
-    "いいえ",
-    "ない",
-    "陰性",
-)
-_YES = (
-    "yes",
-    "y",
-    "true",
-    "t",
-    "present",
-    "positive",
-    "pos",
-    "case",
-    "affected",
-    "+",
-    "(+)",
-    "ever",
-    "あり",
-    "有",
-    "有り",
-    "はい",
-    "ある",
-    "陽性",
-)
-# Scales in increasing order; words of one rank are joined by |. An item is ordinal when one scale has all its words.
-_SCALES = tuple(
-    tuple(rank.split("|") for rank in scale.split(" < "))
-    for scale in (
-        "never|never smoker|non-smoker|nonsmoker|never drinker"
-        " < former|past|ex|ex-smoker|former smoker|quit|former drinker"
-        " < current|current smoker|smoker|present|current drinker",
-        "never|none|not at all < almost never|very rarely < rarely|seldom < occasionally|sometimes|now and then"
-        " < often|frequently < most of the time|usually|very often|mostly|almost always < always|every day|daily",
-        "very poor|very bad|terrible < poor|bad < fair|average|neutral|ok < good < very good < excellent",
-        "lowest < very low < low < marginal|medium|moderate|middle|normal|average|mid"
-        " < high|full < very high < highest",
-        "none|no|normal < minimal|trace|very mild < mild|slight < moderate < moderately severe < severe"
-        " < very severe|extreme",
-        "not at all < slightly|a little|a little bit|several days < somewhat|moderately"
-        " < very|quite a bit|quite a lot|more than half the days < extremely|very much|nearly every day",
-        "strongly disagree < disagree < neutral|neither|undecided < agree < strongly agree",
-        "very dissatisfied < dissatisfied < neutral|neither < satisfied < very satisfied",
-        "less|lower|decreased|worse < same|about the same|unchanged < more|higher|increased|better",
-        "tiny < small < medium < large < very large",
-        "i|ia|ib < ii|iia|iib < iii|iiia|iiib < iv|v",
-        "--|- |-|(-)|negative|neg < ±|+-|+/-|(±)|trace < +|1+|(+)|(1+) < ++|2+|(2+) < +++|3+|(3+) < ++++|4+|(4+)",
-        "none|no schooling < less than 9th grade|primary|elementary|elementary school"
-        " < 9th - 11th grade|some high school|"
-        "junior high school|middle school < high school|high school grad|high school graduate|hs|hs grad|ged|secondary"
-        " < some college|some college / aa|associate|associate degree|vocational|junior college"
-        " < college|college grad|college graduate|bachelor|university|tertiary"
-        " < graduate school|master|postgraduate < phd|doctorate",
-        "なし|吸わない|非喫煙|飲まない|吸ったことがない < 過去喫煙|以前吸っていた|やめた|過去に飲酒|以前飲んでいた"
-        " < 現在喫煙|吸っている|現在飲酒|飲んでいる",
-        "全くない|まったくない|ない < ほとんどない|めったにない < 時々|ときどき|たまに"
-        " < よくある|しばしば|ほぼ毎日 < いつも|毎日|常に",
-        "よくない|悪い < あまりよくない|やや悪い < ふつう|普通 < まあよい|やや良い < よい|良い < とてもよい|非常に良い",
-        "低い|少ない < やや低い|やや少ない < ふつう|普通 < やや高い|やや多い < 高い|多い",
-    )
-)
-# fmt: on
-
-
-class _Column(NamedTuple):
-    """A column as the guesses see it: text, where it is missing, distinct values with counts (most frequent first)."""
-
-    name: str
-    text: pd.Series
-    missing: np.ndarray
-    counts: pd.Series
-
-    @property
-    def n(self) -> int:
-        return int(self.counts.sum())
+_OTHER_DATES = re.compile(r"\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}.*|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}.*")
+_TIME = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
 
 
 def draft(table: pd.DataFrame) -> Dictionary:
     """Guess a dictionary from a phenotype table.
 
     table: one row a person, cells as text (as `tables.read_table` gives them) or typed.
-    Returns one row for every column, in their order; ids, sex, constants, dates and free text get the role ignore.
+    Returns one row for every column, in their order; ids, sex, constants and free text get the role ignore.
     """
     text = as_text(table.reset_index(drop=True))
-    columns = [_column(name, text[name]) for name in text.columns]
+    columns = [column_of(name, text[name]) for name in text.columns]
+    alike = Counter(_answers(column) for column in columns)
     rows: list[Item] = []
     for column in columns:
-        row = _guess(column)
+        row = _guess(column, alike[_answers(column)])
         if row.role == "age" and any(r.role == "age" for r in rows):
-            row = _numeric(column, *_numbers(column))
-        rows.append(_acceptable(row))
-    conditions = _skips(columns, rows)
-    return Dictionary(
-        tuple(_replace(row, asked_if=conditions[row.name]) if row.name in conditions else row for row in rows)
-    )
+            row = _numeric(column, alike[_answers(column)])
+        rows.append(_with_codes(_acceptable(row), column))
+    return Dictionary(tuple(_with_rules(columns, _metabolome(_one_kind(columns, rows)))))
 
 
-def _column(name: str, text: pd.Series) -> _Column:
-    missing = blank(text)
-    text = canonical(text)
-    return _Column(name, text, missing, text[~missing].value_counts(sort=True))
+def _answers(column: Column) -> frozenset[str]:
+    """The distinct values of a column that could be answers to a question; nothing else has as few."""
+    return frozenset(column.counts.index) if len(column.counts) <= 12 else frozenset([column.name])
 
 
-def _replace(row: Item, **changes) -> Item:
-    return Item(**{**row.__dict__, **changes})
+def _noted(row: Item, *notes: str) -> Item:
+    return replace(row, note="; ".join(filter(None, [row.note, *notes])))
 
 
-def _ignored(column: _Column, why: str) -> Item:
+def _ignored(column: Column, why: str) -> Item:
     return Item(column.name, "nominal", role="ignore", note=why)
 
 
 def _acceptable(row: Item) -> Item:
     """A row that `read_dictionary` accepts, whatever the column is called."""
     if row.role == "" and row.name in RESERVED:
-        return _replace(row, role="ignore", note="check: this name has its own meaning; rename the column of an item")
-    if row.role == "" and row.trait and not _FILE_NAME.fullmatch(row.name):
+        note = "check: this name has its own meaning; rename the column of an item"
+        return Item(row.name, "nominal", role="ignore", note=note)
+    if row.role == "" and row.trait and not FILE_NAME.fullmatch(row.name):
         note = "check: to study its genetics rename the column to letters, digits, _ . + - and set trait to yes"
-        return _replace(row, trait=False, note=note)
+        return _noted(replace(row, trait=False), note)
     return row
 
 
-def _guess(column: _Column) -> Item:
-    """The row of one column."""
+def _with_codes(row: Item, column: Column) -> Item:
+    """The row with the column's codes of missing; `below limit` only where a limit is known."""
+    if row.role == "ignore" or not column.codes:
+        return row
+    codes, notes = column.codes, list(column.doubts)
+    if row.detection_limit is None and any(reason == "below limit" for _, reason in codes):
+        codes = tuple((code, "not measured" if reason == "below limit" else reason) for code, reason in codes)
+        notes.append("check: fill in detection_limit and write below limit for the codes that mean it")
+    return _noted(replace(row, missing_codes=codes), *notes)
+
+
+def _one_kind(columns: list[Column], rows: list[Item]) -> list[Item]:
+    """Questions of one numbered series are rated alike: where most are, so are those in which an answer is rare."""
+    rows = list(rows)
+    for members in series_of([row.name for row in rows]):
+        rated = [i for i in members if rows[i].type == "ordinal" and all(c.isdigit() for c in rows[i].categories)]
+        if len(rated) < max(3, 0.6 * len(members)):
+            continue
+        known = {code for i in rated for code in rows[i].categories}
+        for i in members:
+            codes = set(columns[i].counts.index)
+            if (
+                rows[i].type in ("nominal", "count", "continuous")
+                and not rows[i].role
+                and codes <= known
+                and len(codes) > 2
+            ):
+                rows[i] = replace(
+                    rows[rated[0]],
+                    name=rows[i].name,
+                    categories=tuple(sorted(codes, key=float)),
+                    category_labels=(),
+                    trait=rows[i].trait,
+                    missing_codes=rows[i].missing_codes,
+                )
+    return rows
+
+
+def _metabolome(rows: list[Item]) -> list[Item]:
+    """Twenty measurements or more that differ in their number only (M1, M2, ...) are a panel."""
+    stems = [re.sub(r"\d+$", "", row.name) if re.search(r"\d+$", row.name) else "" for row in rows]
+    plain = [row.type == "continuous" and row.group == "other" and not row.role for row in rows]
+    size = Counter(stem for stem, good in zip(stems, plain, strict=True) if good and stem)
+    return [
+        replace(row, group="metabolome") if good and stem and size[stem] >= 20 else row
+        for row, stem, good in zip(rows, stems, plain, strict=True)
+    ]
+
+
+def _with_rules(columns: list[Column], rows: list[Item]) -> list[Item]:
+    """The rows with the conditions and rules that the whole table shows."""
+    conditions, totals, upper = skips(columns, rows), sums(columns, rows), orders(columns, rows)
+    by_name, kinds = {column.name: column for column in columns}, {row.name: row.type for row in rows}
+    result = []
+    for row in rows:
+        if row.name in conditions:
+            row = replace(row, asked_if=conditions[row.name])
+            row = _not_asked(row, by_name[row.name], by_name)
+        if row.name in totals:
+            if all(kinds[name] != "continuous" for name in totals[row.name]) and by_name[row.name].values.min() >= 0:
+                row = replace(row, type="count", categories=(), category_labels=(), minimum=0.0, decimals=0)
+            row = replace(row, rules=(("=", totals[row.name]),))
+            row = _noted(row, "check: it is the sum in every complete row")
+        elif row.name in upper and row.name not in totals.get(upper[row.name], ()):
+            row = replace(row, rules=(("<=", (upper[row.name],)),))
+            row = _noted(row, f"check: it is never above {upper[row.name]}")
+        result.append(row)
+    return sound(columns, result)
+
+
+def _not_asked(row: Item, column: Column, by_name: dict[str, Column]) -> Item:
+    """Codes of missing that stand only where the condition says so mean that the item was not asked."""
+    gate, asked = row.asked_if[0]
+    if gate == "sex" or not row.missing_codes:
+        return row
+    out = ~(by_name[gate].text.isin(asked) | by_name[gate].missing)
+    codes = tuple(
+        (code, "not asked" if (here := column.text == code).sum() >= 20 and out[here].all() else reason)
+        for code, reason in row.missing_codes
+    )
+    return replace(row, missing_codes=codes)
+
+
+def _guess(column: Column, alike: int) -> Item:
+    """The row of one column; alike: how many columns have the same distinct values."""
     distinct = len(column.counts)
     if column.n == 0:
         return _ignored(column, "no value")
-    if _sex_labels(column) is not None:
+    if sex_labels(column) is not None:
         return _ignored(column, "sex comes from the sample sheet")
     if distinct == 1:
         return _ignored(column, "constant")
-    values, limit, share = _numbers(column)
-    if share >= 0.9:
-        whole = bool((values.dropna() % 1 == 0).all())
-        if column.n >= 20 and (
-            (whole and distinct == column.n) or (_ID.fullmatch(column.name) and distinct > 0.9 * column.n)
-        ):
-            return _ignored(column, "an id: one value a person")
-        return _numeric(column, values, limit, share)
-    if column.n >= 20 and _ID.fullmatch(column.name) and distinct > 0.9 * column.n:
+    if PRIVATE.fullmatch(column.name):
+        return _ignored(column, "check: the name says that it tells who somebody is")
+    known = column.text[~column.missing]
+    if (looks_like_an_id(column.name, "continuous", column.values.dropna()) and column.share == 1) or (
+        column.n >= 20 and named_like_an_id(column.name) and distinct > 0.9 * column.n
+    ):
         return _ignored(column, "an id: one value a person")
-    if all(_DATE.fullmatch(v) for v in column.counts.index):
-        return _ignored(column, "check: dates are no items; give a number such as years instead")
+    if column.numeric:
+        return _numeric(column, alike)
+    if all(DATE.fullmatch(value) for value in column.counts.index):
+        if days_of(known).notna().all():
+            return _date(column)
+        return _ignored(column, "check: some cells are no days of the calendar")
+    if all(_OTHER_DATES.fullmatch(value) for value in column.counts.index):
+        return _ignored(column, "check: dates must be written YYYY-MM-DD, without a time of day")
+    if all(_TIME.fullmatch(value) for value in column.counts.index):
+        return _ignored(column, "check: times of day; give them as hours")
     if distinct > MANY or distinct > 0.5 * column.n > 5:
         return _ignored(column, f"check: free text or ids ({distinct} distinct values)")
     if any(mark in value for value in column.counts.index for mark in "|=;"):
         return _ignored(column, "check: codes hold | = or ; and must be written otherwise")
-    return _categorical(column)
+    return replace(categorical(column), group=group_of(column.name, whole=True) or "questionnaire")
 
 
-def _numbers(column: _Column) -> tuple[pd.Series, float | None, float]:
-    """Values (n,) with NaN, the largest x of cells "<x" (they become x), and the share of cells that are numbers."""
-    distinct = column.counts.index.to_series()
-    below = distinct.str.extract(f"^{_BELOW.pattern}$")[0].astype("float64")
-    number = pd.to_numeric(distinct, errors="coerce").astype("float64")
-    number = number.where(np.isfinite(number)).fillna(below)
-    share = float(column.counts[number.notna().to_numpy()].sum() / max(column.n, 1))
-    limit = float(below.max()) if below.notna().any() else None
-    return column.text.where(~column.missing).map(number.to_dict()).astype("float64"), limit, share
+def _date(column: Column) -> Item:
+    return Item(column.name, "date", note="check: dates can tell who somebody is; give years or ages where they do")
 
 
-def _numeric(column: _Column, values: pd.Series, limit: float | None, share: float) -> Item:
-    """Binary, ordinal, count, age or continuous."""
-    seen = values.dropna()
+def _numeric(column: Column, alike: int) -> Item:
+    """Binary, ordinal, nominal, count, age or continuous."""
+    seen = column.values.dropna()
     distinct = np.unique(seen)
     whole = bool((seen % 1 == 0).all())
-    notes = [] if share == 1 else [f"check: {round((1 - share) * column.n)} cells are not numbers"]
+    strange = round((1 - column.share) * column.n)
+    notes = [f"check: {strange} cells are not numbers"] if strange else []
     name, minimum = column.name, 0.0 if seen.min() >= 0 else None
-    if _AGE.fullmatch(name) and seen.min() >= 0 and seen.max() <= 120 and len(distinct) > 5:
+    group = group_of(name)
+    if AGE.fullmatch(name) and seen.min() >= 0 and seen.max() <= 120 and len(distinct) > 5:
         return Item(name, "continuous", role="age", minimum=0.0, decimals=_decimals(column), unit="years")
-    if limit is None and len(distinct) == 2 and share == 1:
-        codes = tuple(sorted(column.counts.index, key=float))
-        sure = codes == ("0", "1")
-        return Item(
-            name,
-            "binary",
-            "questionnaire",
-            categories=codes,
-            note="" if sure else f"check: the second code, {codes[1]}, is taken as yes",
-        )
-    if limit is None and whole and share == 1 and _is_scale(distinct):
-        return Item(
-            name,
-            "ordinal",
-            "questionnaire",
-            categories=tuple(sorted(column.counts.index, key=float)),
-            note="check: ordinal, or nominal if the codes have no order, or a count",
-        )
-    if whole and limit is None and _is_count(seen, distinct):
-        return Item(name, "count", minimum=0.0, decimals=0, note="; ".join(notes))
+    if column.limit is None and whole and not strange:
+        kind = _coded(column, distinct, alike)
+        if kind is not None:
+            return kind
+    unit = UNIT.search(name)
+    told = {"unit": unit[1] if unit else "", "note": "; ".join(notes)}
+    if whole and column.limit is None and not group and is_count(name, seen, distinct):
+        return Item(name, "count", "questionnaire", minimum=0.0, decimals=0, **told)
+    limit = column.limit
     if limit is None:
         limit = _spike(seen, distinct)
-        notes += [f"check: {(seen == limit).mean():.0%} of values are exactly {limit:g}"] if limit is not None else []
+        if limit is not None:
+            notes.append(f"check: {(seen == limit).mean():.0%} of values are exactly {limit:g}")
+            told["note"] = "; ".join(notes)
     return Item(
-        name, "continuous", minimum=minimum, detection_limit=limit, decimals=_decimals(column), note="; ".join(notes)
+        name,
+        "continuous",
+        group or "other",
+        minimum=minimum,
+        detection_limit=limit,
+        decimals=_decimals(column),
+        **told,
     )
 
 
-def _is_scale(distinct: np.ndarray) -> bool:
-    """Consecutive integers from 1 to at most 7, or from 0 to at most 3: a rating rather than a count."""
-    low, high = distinct[0], distinct[-1]
-    return len(distinct) == high - low + 1 and ((low == 1 and high <= 7) or (low == 0 and high <= 3))
-
-
-def _is_count(seen: pd.Series, distinct: np.ndarray) -> bool:
-    """Whole numbers from about 0 to at most 30, or further when most are at the low end."""
-    if not (0 <= distinct[0] <= 3 and distinct[-1] <= 366):
-        return False
-    return distinct[-1] <= 30 or seen.mode().iloc[0] <= seen.quantile(0.25)
+def _coded(column: Column, distinct: np.ndarray, alike: int) -> Item | None:
+    """A binary, ordinal or nominal item of whole-number codes; None if they are rather numbers."""
+    codes = tuple(sorted(column.counts.index, key=float))
+    name = column.name
+    if len(distinct) == 2:
+        sure = codes == ("0", "1")
+        note = "" if sure else f"check: the second code, {codes[1]}, is taken as yes"
+        return Item(name, "binary", "questionnaire", categories=codes, note=note)
+    if numbers_without_order(name, column, distinct):
+        note = "check: nominal, or ordinal if the codes have an order"
+        return Item(name, "nominal", "questionnaire", categories=codes, note=note)
+    if is_rating(name, column, distinct, alike):
+        note = "check: ordinal, or nominal if the codes have no order, or a count"
+        return Item(name, "ordinal", "questionnaire", categories=codes, note=note)
+    return None
 
 
 def _spike(seen: pd.Series, distinct: np.ndarray) -> float | None:
@@ -267,129 +249,10 @@ def _spike(seen: pd.Series, distinct: np.ndarray) -> float | None:
     return float(distinct[0]) if shares[0] >= SPIKE and shares[0] >= 2 * np.mean(shares[1:]) else None
 
 
-def _decimals(column: _Column) -> int | None:
+def _decimals(column: Column) -> int | None:
     """Digits after the point that 99 % of cells stay within; None beyond 6 (computed, not read off)."""
     digits = column.counts.index.to_series().str.extract(r"\.(\d+)$")[0].str.len().fillna(0).to_numpy(dtype=float)
     order = np.argsort(digits)
     within = np.cumsum(column.counts.to_numpy()[order]) / column.n
     most = int(digits[order][np.searchsorted(within, 0.99)])
     return most if most <= 6 else None
-
-
-def _categorical(column: _Column) -> Item:
-    """Binary, ordinal or nominal text."""
-    values = list(column.counts.index)
-    folded = {value.casefold(): value for value in values}
-    if len(folded) < len(values):
-        return Item(
-            column.name,
-            "nominal",
-            "questionnaire",
-            categories=tuple(sorted(values)),
-            note="check: some categories differ in case only",
-        )
-    if len(values) == 2:
-        no = [v for v in folded if v in _NO]
-        yes = [v for v in folded if v in _YES]
-        if len(no) == len(yes) == 1:
-            return Item(column.name, "binary", "questionnaire", categories=(folded[no[0]], folded[yes[0]]))
-        return Item(
-            column.name,
-            "binary",
-            "questionnaire",
-            categories=tuple(values),
-            note=f"check: the rarer category, {values[1]}, is taken as yes",
-        )
-    ordered = _scale(list(folded))
-    if ordered:
-        return Item(
-            column.name,
-            "ordinal",
-            "questionnaire",
-            categories=tuple(folded[v] for v in ordered[0]),
-            note="" if ordered[1] else "check: order of the categories",
-        )
-    rare = int((column.counts < 20).sum())
-    doubts = [f"{rare} categories with fewer than 20 people"] if rare else []
-    doubts += [f"{len(values)} categories"] if len(values) > 12 else []
-    return Item(
-        column.name,
-        "nominal",
-        "questionnaire",
-        categories=tuple(sorted(values)),
-        note="check: " + ", ".join(doubts) if doubts else "",
-    )
-
-
-def _scale(words: list[str]) -> tuple[list[str], bool] | None:
-    """Words in the order of a known scale, or of the first numbers in all of them; and whether that is sure."""
-    for scale in _SCALES:
-        rank = {word.strip(): i for i, synonyms in enumerate(scale) for word in synonyms}
-        if all(word in rank for word in words):
-            ranks = [rank[word] for word in words]
-            return [w for _, w in sorted(zip(ranks, words, strict=True))], len(set(ranks)) == len(ranks)
-    numbers = [re.search(r"\d+(\.\d+)?", word) for word in words]
-    if all(numbers) and all(re.match(r"[\d<>≤≥]|under|less|below|over|more|at least|up to", w) for w in words):
-        start = [
-            float(m.group()) - 0.5 * bool(re.match("<|≤|under|less|below|up to", w))
-            for m, w in zip(numbers, words, strict=True)
-        ]
-        if len(set(start)) == len(start):
-            return [w for _, w in sorted(zip(start, words, strict=True))], False
-    return None
-
-
-def _sex_labels(column: _Column) -> dict[str, str] | None:
-    """Value -> male, female of a column that is the sex; None of any other."""
-    name = column.name.casefold()
-    if not _SEX.fullmatch(name) or len(column.counts) > 3:
-        return None
-    if name in ("male", "female"):
-        other = "female" if name == "male" else "male"
-        words = {"1": name, "0": other, "yes": name, "no": other, "true": name, "false": other}
-    else:
-        words = _SEX_WORDS
-    known = {v: words[v.casefold()] for v in column.counts.index if v.casefold() in words}
-    return known if known else None
-
-
-def _skips(columns: list[_Column], rows: list[Item]) -> dict[str, tuple[tuple[str, tuple[str, ...]], ...]]:
-    """Conditions asked_if that missing values betray, by item.
-
-    A gate (sex, or an item with categories) explains an item when the item is missing for everyone with some
-    of its codes (20 people or more, 10 more than chance would leave) and these are half of all its missing.
-    """
-    missing = np.column_stack([c.missing for c in columns]).astype(np.float64)
-    rate = missing.mean(axis=0)
-    found: dict[str, tuple] = {}
-    best = np.full(len(columns), 0.5)
-    taken = {row.name: i for i, row in enumerate(rows) if row.role == ""}
-    for g, (column, row) in enumerate(zip(columns, rows, strict=True)):
-        labels = _sex_labels(column)
-        if labels is None and (row.role or not 2 <= len(row.categories) <= 12):
-            continue
-        gate, names = ("sex", labels) if labels else (row.name, {c: c for c in row.categories})
-        codes = list(dict.fromkeys(names.values()))
-        member = np.column_stack(
-            [column.text.map(names).eq(code).to_numpy(dtype=bool, na_value=False) for code in codes]
-        ).astype(np.float64)
-        size, gone = member.sum(axis=0)[:, None], member.T @ missing
-        never = (gone == size) & (size > 0)
-        people = (never * size).sum(axis=0)
-        explained = people / np.maximum(missing.sum(axis=0), 1)
-        for i in np.flatnonzero((people >= 20) & (people * (1 - rate) >= 10) & (explained >= best)):
-            asked = tuple(code for code, out in zip(codes, never[:, i], strict=True) if not out)
-            if columns[i].name not in taken or i == g or not asked or _depends(found, gate, columns[i].name):
-                continue
-            if explained[i] > best[i] or columns[i].name not in found:
-                found[columns[i].name], best[i] = ((gate, asked),), explained[i]
-    return found
-
-
-def _depends(found: dict[str, tuple], item: str, on: str) -> bool:
-    """Does `item` hang, by the conditions found so far, on the item `on`?"""
-    while item in found:
-        if item == on:
-            return True
-        item = found[item][0][0]
-    return item == on

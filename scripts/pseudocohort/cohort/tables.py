@@ -1,4 +1,4 @@
-"""Reading tables as people save them: CSV, TSV or Parquet, every cell as text, every row with its place.
+"""Reading tables as people save them: CSV, TSV, Excel or Parquet, every cell as text, every row with its place.
 
 Cells stay text until a dictionary says what they are, so that the id 00123 keeps its zeros and an error
 can name the line of the file. Errors name lines, columns and counts, never what a cell holds.
@@ -8,6 +8,7 @@ import csv
 import difflib
 import gzip
 import io
+import itertools
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pseudocohort.cohort.excel import WORKBOOK, rows_of_sheet, split_sheet
 from pseudocohort.errors import InputError
 
 MISSING = ("", "na", "nan", "n/a", "null", ".")  # compared without case
@@ -27,26 +29,33 @@ def read_table(path: str | Path, *, names: list[str] | None = None, delimiter: s
     """A table with all cells as text, stripped; an empty cell is "".
 
     path: CSV, TSV (or .psam, .panel, .txt, plain or .gz; comma, tab, semicolon or spaces, found from the
-    header and the suffix) in UTF-8 with or without byte order mark and with any line ends; or .parquet.
+    header and the suffix) in UTF-8 with or without byte order mark and with any line ends; .parquet; or .xlsx, of
+    which the first sheet is read, or the one named as in `file.xlsx#Sheet`.
     names: the columns of a file that has no header.  delimiter: when it is known.
     Returns a DataFrame whose index, named `line`, holds the line of the file where each row begins
     (of Parquet, the row, from 1). Lines without content are skipped.
     InputError: missing, empty or not UTF-8; a column without name or twice; a row of another length.
     """
-    path = Path(path)
+    path, sheet = split_sheet(path)
     if path.suffix == ".parquet":
         return _checked(_read_parquet(path), path)
-    text = read_text(path)
-    if not text.strip():
+    if WORKBOOK.fullmatch(path.name):
+        rows = rows_of_sheet(path, sheet)
+    else:
+        text = read_text(path)
+        rows = _rows(text, delimiter or _delimiter(text.partition("\n")[0], path), path) if text.strip() else iter(())
+    first = next(rows, None)
+    if first is None:
         raise InputError(
-            f"{path.name} is empty",
+            f"{path.name} is empty" + (f" in its sheet {sheet}" if sheet else ""),
             where=path,
             expected="a header line and rows",
             remedy="give the file with its content; was the copy complete?",
         )
-    delimiter = delimiter or _delimiter(text[: text.find("\n")] if "\n" in text else text, path)
-    rows = _rows(text, delimiter, path)
-    header = names or [cell.lstrip("#") if i == 0 else cell for i, cell in enumerate(next(rows)[1])]
+    if names:
+        header, rows = names, itertools.chain([first], rows)
+    else:
+        header = [cell.lstrip("#") if i == 0 else cell for i, cell in enumerate(first[1])]
     while header and not header[-1]:  # the 1000 Genomes panel ends its header with tabs
         header = header[:-1]
     return _checked(_frame(rows, header, path), path)
@@ -85,11 +94,13 @@ def read_text(path: str | Path) -> str:
 
 
 def as_text(table: pd.DataFrame) -> pd.DataFrame:
-    """The same table with every cell as text: missing as "", whole floats as 1.0, booleans as False, True."""
+    """The same table with every cell as text: missing "", whole floats 1.0, booleans False, True, days 2019-04-01."""
     columns = {}
     for name in table.columns:
         column = table[name]
         text = column.astype(object) if column.dtype == bool else column
+        if column.dtype.kind == "M" and (column.dropna() == column.dropna().dt.normalize()).all():
+            text = column.dt.strftime("%Y-%m-%d")
         columns[str(name)] = text.astype("str").where(column.notna(), "").str.strip()
     return pd.DataFrame(columns, index=table.index)
 

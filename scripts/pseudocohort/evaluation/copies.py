@@ -6,7 +6,7 @@ hand out what it was given.
 
 import numpy as np
 
-from pseudocohort.evaluation.metrics import metric
+from pseudocohort.evaluation.metrics import metric, ranged
 
 HOLDOUT = ("A", "B")  # parts; people whose part is neither of these nor train are of neither group
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
@@ -82,65 +82,103 @@ def genome_copies(real: dict[str, np.ndarray], pseudo: dict[str, np.ndarray], pa
 
 
 def row_copies(
-    real: np.ndarray, pseudo: np.ndarray, part: np.ndarray, rng: np.random.Generator, limit: int = 3000
-) -> list[dict]:
-    """Metrics of item rows that equal a real row on every item that both have.
+    real: np.ndarray,
+    pseudo: np.ndarray,
+    part: np.ndarray,
+    rng: np.random.Generator,
+    limit: int = 3000,
+    family: np.ndarray | None = None,
+) -> dict[str, dict]:
+    """{copies, nearer_train}: lines of item rows equal to a real row, and nearer to the people trained on.
 
     real: (n, k), pseudo: (m, k) item values as numbers (categories as codes), NaN missing.  part: (n,) train, A
-    or B; others are left out.  At most `limit` rows a side are compared, drawn at random. Rows with fewer than half of
-    the items in common are not compared. The floor is the share of holdout rows that equal a train row.
+    or B; others are left out.  family: (n,), by default everyone's own.  At most `limit` rows a side are compared,
+    drawn at random. Rows are equal when they are on every item that both have, which must be half of the items at
+    least; the floor is the share of holdout rows that equal a train row: what independent real people share.
     """
+    family = np.arange(len(real)) if family is None else family
     train, held = (rng.permutation(np.flatnonzero(rows))[:limit] for rows in (part == "train", np.isin(part, HOLDOUT)))
     drawn = rng.permutation(len(pseudo))[:limit]
     codes = _codes(np.vstack([pseudo[drawn], real[train], real[held]]))
     p, t, h = np.split(codes, [len(drawn), len(drawn) + len(train)])
-    share, floor = _equal_share(p, np.vstack([t, h])), _equal_share(h, t)
-    lines = [
-        metric(
-            "copies",
-            "share of pseudo rows of items equal to a real row",
-            share,
-            floor=floor,
-            goal="no more than among real people",
-            within=bool(share <= floor + 1 / max(len(p), 1)) if floor else share == 0,
-            headline=True,
-            note="equal on all items that both rows have; floor: holdout rows against train rows",
-        )
-    ]
-    return lines + _nearest(real, pseudo[drawn], train, held, rng)
+    found, shared = _equal(p, t), _equal(h, t)
+    line = metric(
+        "copies",
+        "share of pseudo rows of items equal to a row trained on",
+        found.mean() if len(p) else np.nan,
+        floor=shared.mean() if len(h) else None,
+        interval=_share_interval(int(found.sum()), len(p)),
+        goal="no more than independent real people share (one-sided exact test, 2.5 %)",
+        within=_no_more(found, shared),
+        headline=True,
+        note="equal on all items that both rows have; floor: holdout rows against train rows",
+    )
+    return {"copies": line, "nearer_train": _nearest(real, pseudo[drawn], train, held, family)}
 
 
-def _nearest(
-    real: np.ndarray, pseudo: np.ndarray, train: np.ndarray, held: np.ndarray, rng: np.random.Generator
-) -> list[dict]:
-    """Are pseudo rows nearer to the people trained on than to others? Half of them by chance."""
+def _no_more(found: np.ndarray, shared: np.ndarray) -> bool | None:
+    """Is the share among the first no larger than among the second, beyond chance (Fisher's exact test)?"""
+    from scipy.stats import fisher_exact
+
+    if not len(found) or not len(shared):
+        return None
+    table = [[found.sum(), (~found).sum()], [shared.sum(), (~shared).sum()]]
+    return bool(found.mean() <= shared.mean() or fisher_exact(table, alternative="greater").pvalue > 0.025)
+
+
+def _share_interval(count: int, people: int) -> tuple[float, float]:
+    """Clopper and Pearson's 95 % interval of a share."""
+    from scipy.stats import binomtest
+
+    if not people:
+        return np.nan, np.nan
+    interval = binomtest(count, people).proportion_ci()
+    return float(interval.low), float(interval.high)
+
+
+def _nearest(real: np.ndarray, pseudo: np.ndarray, train: np.ndarray, held: np.ndarray, family: np.ndarray) -> dict:
+    """Are pseudo rows nearer to the people trained on than to others? Half of them by chance.
+
+    Of n_t people trained on and n_h others the nearest is trained on with chance c = n_t / (n_t + n_h). The share s of
+    pseudo rows for which it is is told for equal numbers, where chance is one half: odds s / (1 - s) over c / (1 - c).
+    Its error is that of s were it chance which families are trained on, given how many pseudo rows are nearest to
+    each: Var s = c (1 - c) sum_f (sum of (k_i - mean k) over family f)^2 / m^2, k_i the pseudo rows nearest to i.
+    """
     from sklearn.neighbors import NearestNeighbors
 
-    size = min(len(train), len(held))
-    if size < 20:
-        return []
-    scaled = _standardised(real, pseudo)
-    values, shares = scaled[len(real) :], []
-    other = NearestNeighbors(n_neighbors=1).fit(scaled[held[:size]]).kneighbors(values)[0][:, 0]
-    for _ in range(5):
-        near = NearestNeighbors(n_neighbors=1).fit(scaled[rng.permutation(train)[:size]]).kneighbors(values)[0][:, 0]
-        shares.append((near < other).mean() + 0.5 * (near == other).mean())
-    share = float(np.mean(shares))
-    # Each of the `size` real rows on both sides attracts a few pseudo rows, so they count, not the pseudo rows.
-    error = 0.5 / np.sqrt(min(size, len(values)))
-    return [
-        metric(
-            "copies",
-            "share of pseudo rows nearer to people trained on than to the holdout",
-            share,
-            floor=0.5,
-            z=(share - 0.5) / error,
-            interval=(share - 1.96 * error, share + 1.96 * error),
-            goal="z ≤ 3",
-            within=bool(share - 0.5 <= 3 * error),
-            note="equal numbers of both; 0.5 by chance, 1 when copied",
-        )
-    ]
+    name = "share of pseudo rows nearer to people trained on than to the holdout"
+    if min(len(train), len(held)) < 20 or not len(pseudo):
+        return metric("copies", name, np.nan, note="too few people")
+    scaled, rows = _standardised(real, pseudo), np.concatenate([train, held])
+    chance = len(train) / len(rows)
+    (near, first), (other, second) = (
+        (x[:, 0] for x in NearestNeighbors(n_neighbors=1).fit(scaled[part]).kneighbors(scaled[len(real) :]))
+        for part in (train, held)
+    )
+    win = np.where(near == other, chance, near < other)
+    nearest = np.bincount(first, win, len(rows)) + np.bincount(len(train) + second, 1 - win, len(rows))
+    excess = np.bincount(np.unique(family[rows], return_inverse=True)[1], nearest - nearest.mean())
+    s, deviation = win.mean(), np.sqrt(chance * (1 - chance) * (excess**2).sum()) / len(pseudo)
+    share = _balanced(s, chance)
+    error = float(deviation * chance * (1 - chance) / (s * (1 - chance) + (1 - s) * chance) ** 2)
+    note = f"{len(train)} trained on, {len(held)} not, told for equal numbers: 0.5 by chance, 1 when copied"
+    return ranged(
+        "copies",
+        name,
+        share,
+        (share - 1.96 * error, share + 1.96 * error),
+        -np.inf,
+        0.52,
+        floor=0.5,
+        z=(share - 0.5) / error if error > 0 else None,
+        note=note,
+    )
+
+
+def _balanced(share: float, chance: float) -> float:
+    """The share that would be, were both groups of equal size: odds of `share` over odds of `chance`."""
+    weighted = share * (1 - chance)
+    return float(weighted / (weighted + (1 - share) * chance))
 
 
 def _count(name: str, value: int, floor: int, headline: bool = False) -> dict:
@@ -172,16 +210,27 @@ def _codes(values: np.ndarray) -> np.ndarray:
     return codes
 
 
-def _equal_share(rows: np.ndarray, others: np.ndarray) -> float:
-    """Share of rows that equal at least one of the others on all items that both have (at least half of all)."""
-    if min(len(rows), len(others)) == 0:
-        return np.nan
+def _equal(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Which rows equal at least one of the others on all items that both have (at least half of all): (n,) bool.
+
+    Items with many values first, so that few candidates are left for the rest.
+    """
     found = np.zeros(len(rows), dtype=bool)
+    if min(len(rows), len(others)) == 0:
+        return found
+    order = np.argsort([-len(np.unique(column)) + 2 * (column < 0).sum() for column in others.T], kind="stable")
+    rows, others = rows[:, order], np.ascontiguousarray(others[:, order])
+    columns = np.ascontiguousarray(others.T)
     for i, row in enumerate(rows):
-        comparable = (others >= 0) & (row >= 0)
-        differs = (comparable & (others != row)).any(axis=1)
-        found[i] = (~differs & (comparable.sum(axis=1) >= (len(row) + 1) // 2)).any()
-    return float(found.mean())
+        left = np.arange(len(others))
+        for j in np.flatnonzero(row >= 0):
+            values = columns[j, left]
+            left = left[(values == row[j]) | (values < 0)]
+            if not len(left):
+                break
+        both = ((others[left] >= 0) & (row >= 0)).sum(axis=1)
+        found[i] = (both >= (len(row) + 1) // 2).any()
+    return found
 
 
 def _standardised(real: np.ndarray, pseudo: np.ndarray) -> np.ndarray:

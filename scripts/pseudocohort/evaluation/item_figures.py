@@ -7,7 +7,7 @@ from pseudocohort.evaluation.tables import Setting, Table
 
 BINS = 28
 FEWEST_VALUES = 50  # items with fewer real values get no panel
-SETS = ("real", "pseudo", "baseline")
+MOST_ITEMS = 72  # panels of the figure of distributions
 
 
 def histogram_edges(values: np.ndarray, bins: int = BINS) -> np.ndarray:
@@ -61,30 +61,57 @@ def category_shares(values: np.ndarray, categories: int) -> np.ndarray:
     return np.bincount(seen, minlength=categories)[:categories] / max(len(seen), 1)
 
 
-def marginals(setting: Setting, real: Table, pseudo: Table, naive: Table) -> dict[str, np.ndarray]:
-    """Densities or shares of every item and its missing rates, as arrays marginal/{j}/..."""
+def shown_items(groups: list[str], drawable: np.ndarray, ratio: np.ndarray, most: int = MOST_ITEMS) -> list[np.ndarray]:
+    """Which items get a panel: a list with the items of every group, in the dictionary's order of the groups.
+
+    groups: (k,) group of every item; drawable: (k,) bool; ratio: (k,) distance from the real items over its floor.
+    All where they are at most `most`. Else every group gets its share of the places, at least one, and fills it with
+    the items that are farthest from the real ones, so that what is not shown is nearer than what is.
+    """
+    members = [np.flatnonzero(drawable & (np.array(groups) == g)) for g in dict.fromkeys(groups)]
+    members = [m for m in members if len(m)]
+    total = sum(map(len, members))
+    if total <= most:
+        return members
+    members = sorted(members, key=len, reverse=True)[:most]  # more groups than places: the largest
+    places = [max(1, int(most * len(m) / total)) for m in members]
+    while sum(places) > most:
+        places[int(np.argmax(places))] -= 1
+    rank = np.nan_to_num(ratio, nan=-1.0)
+    chosen = [np.sort(m[np.argsort(-rank[m], kind="stable")[:p]]) for m, p in zip(members, places, strict=True)]
+    return sorted(chosen, key=lambda m: list(dict.fromkeys(groups)).index(groups[m[0]]))
+
+
+def marginals(
+    setting: Setting, real: Table, pseudo: Table, naive: Table | None, ratio: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Densities or shares of the shown items and their missing rates, as arrays marginal/{j}/...
+
+    ratio: (k,) distance of every item over its floor, see `shown_items`.
+    """
+    train = real.values[setting.train]
+    tables = {"real": train, "pseudo": pseudo.values} | ({} if naive is None else {"baseline": naive.values})
+    groups = [item.group for item in setting.items]
+    shown = shown_items(groups, (~np.isnan(train)).sum(axis=0) >= FEWEST_VALUES, ratio)
     arrays: dict = {
         "items/names": [item.name for item in setting.items],
         "items/labels": [item.label or item.name for item in setting.items],
         "items/units": [item.unit or "-" for item in setting.items],
+        "items/types": [item.type for item in setting.items],
+        "items/groups": groups,
+        "items/missing": np.array([np.isnan(t).mean(axis=0) for t in tables.values()]),
+        "marginal/shown": np.concatenate(shown) if shown else np.array([], dtype=int),
     }
-    train = real.values[setting.train]
-    tables = dict(zip(SETS, (train, pseudo.values, naive.values), strict=True))
-    arrays["items/missing"] = np.array([np.isnan(t).mean(axis=0) for t in tables.values()])
-    for j, item in enumerate(setting.items):
-        seen = {name: t[~np.isnan(t[:, j]), j] for name, t in tables.items()}
-        if len(seen["real"]) < FEWEST_VALUES:
-            continue
+    for j in arrays["marginal/shown"]:
+        item, seen = setting.items[j], {name: t[~np.isnan(t[:, j]), j] for name, t in tables.items()}
         if setting.numeric[j]:
             edges = histogram_edges(seen["real"])
             arrays[f"marginal/{j}/edges"] = edges
             arrays[f"marginal/{j}/density"] = np.array([density(v, edges) for v in seen.values()])
         else:
             kept = [c for c in range(len(item.categories)) if (seen["real"] == c).sum() >= MINIMUM_PEOPLE]
-            if not kept:
-                continue
             shares = [category_shares(v, len(item.categories))[kept] for v in seen.values()]
-            arrays[f"marginal/{j}/categories"] = [item.category_labels[c] for c in kept]
+            arrays[f"marginal/{j}/categories"] = [item.category_labels[c] for c in kept] or ["-"]
             arrays[f"marginal/{j}/shares"] = np.array(shares)
     return arrays
 

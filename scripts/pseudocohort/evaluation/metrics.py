@@ -5,28 +5,46 @@ halves A and B of the holdout, at equal numbers of people:  R = D(pseudo, A) / D
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import stdtrit
 
 from pseudocohort.files import atomic
 
 SPLITS = 10
 RESAMPLES = 100
+FOLDS, JACKKNIFED = 20, 10  # groups of people that are left out in turn, and the splits in which they are
+MOST_PARTS = 2000  # components with intervals of their own
+REACHED = ", or its interval reaches it"
 MINIMUM_PEOPLE = 5  # no count, bin or mean of fewer real people is ever written for a figure
 
 
 class Comparison(NamedTuple):
     """value, floor: mean distances over the splits; ratio = value / floor with its interval (low, high);
-    by_part: the ratio of every component, as items (k,)."""
+    by_part: the ratio of every component, as items (k,), with intervals (k, 2) of their numerators; parts: (2, k) the
+    mean distances of the components, pseudo and floor."""
 
     value: float
     floor: float
     ratio: float
     interval: tuple[float, float]
     by_part: np.ndarray
+    intervals: np.ndarray = np.empty((0, 2))
+    parts: np.ndarray = np.empty((2, 0))
+
+
+class Draw(NamedTuple):
+    """Rows of two disjoint real halves, and of as many pseudo people as the second has.
+
+    fold: -1 for a split itself, else the group of families and of pseudo people that is left out."""
+
+    fold: int
+    first: np.ndarray
+    second: np.ndarray
+    drawn: np.ndarray
 
 
 def metric(
@@ -68,19 +86,35 @@ def metric(
     }
 
 
-def compared(group: str, name: str, result: Comparison, limit: float, **more) -> dict:
-    """The line of a Comparison whose goal is a ratio of at most `limit`; without a floor there is no verdict."""
+def compared(group: str, name: str, result: Comparison, limit: float, reached: bool = False, **more) -> dict:
+    """The line of a Comparison whose goal is a ratio of at most `limit`; without a floor there is no verdict.
+
+    reached: the goal is met where the interval reaches it, for limits so near to 1 that chance alone passes them.
+    """
+    ratio, low = result.ratio, result.interval[0]
+    least = min(ratio, low) if reached and np.isfinite(low) else ratio
     return metric(
         group,
         name,
         result.value,
         floor=result.floor,
-        ratio=result.ratio,
+        ratio=ratio,
         interval=result.interval,
-        goal=f"R ≤ {limit:g}",
-        within=bool(result.ratio <= limit) if np.isfinite(result.ratio) else None,
+        goal=f"R ≤ {limit:g}" + (REACHED if reached else ""),
+        within=bool(least <= limit) if np.isfinite(ratio) else None,
         **more,
     )
+
+
+def ranged(group: str, name: str, value: float, interval: tuple[float, float], low: float, high: float, **more) -> dict:
+    """The line of a value that should lie between low and high (either may be infinite), or its interval reach them."""
+    ends = [value, *[x for x in interval if np.isfinite(x)]]
+    if np.isinf(low):
+        goal = f"≤ {high:g}"
+    else:
+        goal = f"≥ {low:g}" if np.isinf(high) else f"{low:g} to {high:g}"
+    within = bool(min(ends) <= high and max(ends) >= low)
+    return metric(group, name, value, interval=interval, goal=goal + REACHED, within=within, **more)
 
 
 def real_halves(
@@ -108,6 +142,69 @@ def real_halves(
     return halves
 
 
+def folds(family: np.ndarray, pseudo: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Groups of the jackknife, 0 to FOLDS - 1: of the real people (n,), whole families, and of the pseudo people."""
+    names, code = np.unique(family, return_inverse=True)
+    return (rng.permutation(len(names)) % FOLDS)[code], rng.permutation(pseudo) % FOLDS
+
+
+def draws(halves: list, groups: tuple[np.ndarray, np.ndarray], rng: np.random.Generator, left_out: int) -> list[Draw]:
+    """The splits with matched numbers of pseudo people; then the first of them without each of `left_out` groups.
+
+    groups: as `folds` gives them.
+    """
+    real, pseudo = groups
+    halves = [(a, b) for a, b in halves if min(len(a), len(b), len(pseudo)) > 1]
+    exact = [Draw(-1, first, *_matched(second, len(pseudo), rng)) for first, second in halves]
+    some = [
+        Draw(f, d.first[real[d.first] != f], d.second[real[d.second] != f], d.drawn[pseudo[d.drawn] != f])
+        for f in range(left_out)
+        for d in exact[:JACKKNIFED]
+    ]
+    return exact + [d for d in some if min(map(len, d[1:])) > 1]
+
+
+def judged(distances: Iterable[tuple[int, np.ndarray, np.ndarray]], total, people: int) -> Comparison:
+    """The Comparison of (fold, D(pseudo, A) (k,), D(B, A) (k,)), one for every Draw.
+
+    people: in a half.  The interval is a jackknife's on log R: a group of families and pseudo people is left out of
+    all sides at once. (A bootstrap adds its own noise to small distances, and pulls their ratio towards 1.)
+    """
+    resolution = 0.5 / max(people, 1)  # a floor of nothing is no smaller than half a person
+    values, floors, without = [], [], {}
+    for fold, made, held in distances:
+        if fold < 0:
+            values.append(made)
+            floors.append(held)
+        else:
+            parts = np.array([made, held]) if len(made) <= MOST_PARTS else np.empty((2, 0))
+            sums = np.array([[_total(total, made)], [_total(total, held)]])
+            without.setdefault(fold, []).append(np.hstack([sums, parts]))
+    if not values:
+        return Comparison(np.nan, np.nan, np.nan, (np.nan, np.nan), np.array([]))
+    value = float(np.mean([_total(total, v) for v in values]))
+    floor = float(np.mean([_total(total, v) for v in floors]))
+    means = np.array([_mean_rows(values), _mean_rows(floors)])
+    by_part, ratio = means[0] / np.maximum(means[1], resolution), _ratio(value, floor, resolution)
+    left = [np.array([_mean_rows([x[side] for x in xs]) for side in (0, 1)]) for xs in without.values()]
+    ratios = np.array([made / np.maximum(held, resolution) for made, held in left])
+    intervals = np.array([jackknifed(r, q, np.log, np.exp) for r, q in zip([ratio, *by_part], ratios.T, strict=False)])
+    interval = tuple(intervals[0]) if len(intervals) else (np.nan, np.nan)
+    return Comparison(value, floor, ratio, interval, by_part, intervals[1:], means)
+
+
+def jackknifed(value: float, without: np.ndarray, to=np.asarray, back=np.asarray) -> tuple[float, float]:
+    """95 % interval of a value from the same without each of g groups (g,): t of g - 1 degrees of freedom times
+    sqrt((g - 1) / g sum of squares). to, back: the scale on which it is symmetric, and its inverse."""
+    with np.errstate(all="ignore"):
+        scaled, centre = to(np.asarray(without, dtype=float)), to(value)
+    g = len(scaled)
+    if g < 5 or not np.isfinite(scaled).all() or not np.isfinite(centre):
+        return np.nan, np.nan
+    reach = stdtrit(g - 1, 0.975) * np.sqrt((g - 1) * np.mean((scaled - scaled.mean()) ** 2))
+    return float(back(centre - reach)), float(back(centre + reach))
+
+
 def against_floor(
     distance: Callable[[np.ndarray, np.ndarray], np.ndarray],
     real: np.ndarray,
@@ -116,36 +213,19 @@ def against_floor(
     family: np.ndarray,
     rng: np.random.Generator,
     total: Callable[[np.ndarray], float] = np.nanmean,
-    resamples: int = RESAMPLES,
+    left_out: int = FOLDS,
 ) -> Comparison:
-    """D(pseudo, A) beside D(B, A), averaged over splits of the holdout, with a bootstrap interval of R.
+    """D(pseudo, A) beside D(B, A), averaged over splits of the holdout, with an interval of R.
 
     real: (n, ...), pseudo: (m, ...) rows of people; distance(x, y) -> (k,) components from row subsets;
     total: (k,) -> one number.  From pseudo as many rows are drawn as B has.
-    The interval resamples families of A and B and pseudo people with replacement. Resampled distances are
-    inflated on both sides alike, which pulls their ratio towards 1, so only the ratio's spread is taken:
-    R q / median(q), q the resampled ratios.
+    The interval is a jackknife's over groups of families and of pseudo people (`judged`), none for left_out 0.
     """
-    values, floors, ratios = [], [], []
-    halves = [(a, b) for a, b in halves if min(len(a), len(b), len(pseudo)) > 1]
-    if not halves:
-        return Comparison(np.nan, np.nan, np.nan, (np.nan, np.nan), np.array([]))
-    resolution = 0.5 / len(halves[0][0])  # a floor of nothing is no smaller than half a person
-    for first, second in halves:
-        second, drawn = _matched(second, len(pseudo), rng)
-        values.append(distance(pseudo[drawn], real[first]))
-        floors.append(distance(real[second], real[first]))
-    for r in range(resamples):
-        first, second = halves[r % len(halves)]
-        first, second = (_resample_families(rows, family, rng) for rows in (first, second))
-        drawn = rng.integers(len(pseudo), size=min(len(second), len(pseudo)))
-        made, held = (_total(total, distance(x, real[first])) for x in (pseudo[drawn], real[second]))
-        ratios.append(_ratio(made, held, resolution))
-    value = float(np.mean([_total(total, v) for v in values]))
-    floor = float(np.mean([_total(total, v) for v in floors]))
-    by_part = _mean_rows(values) / np.maximum(_mean_rows(floors), resolution)
-    ratio = _ratio(value, floor, resolution)
-    return Comparison(value, floor, ratio, _spread(ratio, np.array(ratios)), by_part)
+    pairs = (
+        (d.fold, distance(pseudo[d.drawn], real[d.first]), distance(real[d.second], real[d.first]))
+        for d in draws(halves, folds(family, len(pseudo), rng), rng, left_out)
+    )
+    return judged(pairs, total, len(halves[0][0]) if halves else 0)
 
 
 def ks_distance(x: np.ndarray, y: np.ndarray) -> float:
@@ -228,20 +308,30 @@ def _matched(rows: np.ndarray, available: int, rng: np.random.Generator) -> tupl
     return rng.permutation(rows)[:size], rng.permutation(available)[:size]
 
 
-def _resample_families(rows: np.ndarray, family: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Rows of families drawn with replacement, as many families as there are."""
+def resample_families(
+    rows: np.ndarray, family: np.ndarray, rng: np.random.Generator, count: int | None = None
+) -> np.ndarray:
+    """Rows of `count` families drawn with replacement, by default as many as there are."""
     codes = np.unique(np.asarray(family)[rows], return_inverse=True)[1]
     order = rows[np.argsort(codes, kind="stable")]
     sizes = np.bincount(codes)
     start = np.concatenate([[0], np.cumsum(sizes)])
-    drawn = rng.integers(len(sizes), size=len(sizes))
+    drawn = rng.integers(len(sizes), size=len(sizes) if count is None else count)
     offset = np.arange(sizes[drawn].sum()) - np.repeat(np.cumsum(sizes[drawn]) - sizes[drawn], sizes[drawn])
     return order[np.repeat(start[drawn], sizes[drawn]) + offset]
 
 
-def _spread(ratio: float, resampled: np.ndarray) -> tuple[float, float]:
-    resampled = resampled[np.isfinite(resampled)]
-    if len(resampled) < 20 or not np.isfinite(ratio) or np.median(resampled) <= 0:
+def family_weights(family: np.ndarray, rng: np.random.Generator, resamples: int) -> np.ndarray:
+    """How often each person is drawn when families are drawn with replacement: (resamples, n) float64."""
+    codes = np.unique(family, return_inverse=True)[1]
+    count = int(codes.max()) + 1
+    return rng.multinomial(count, np.full(count, 1 / count), size=resamples)[:, codes].astype(float)
+
+
+def shifted(value: float, resampled: np.ndarray) -> tuple[float, float]:
+    """Interval of a value whose resampled copies (r,) may be off centre: value + q - median(q)."""
+    resampled = np.asarray(resampled)[np.isfinite(resampled)]
+    if len(resampled) < 20 or not np.isfinite(value):
         return np.nan, np.nan
     low, middle, high = np.quantile(resampled, [0.025, 0.5, 0.975])
-    return float(ratio * low / middle), float(ratio * high / middle)
+    return float(value + low - middle), float(value + high - middle)

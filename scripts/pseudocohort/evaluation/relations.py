@@ -1,4 +1,4 @@
-"""Correlations of items, and their links to the scores, real against pseudo."""
+"""Correlations of items, real against pseudo: as they are, and given age, sex and scores."""
 
 from typing import NamedTuple
 
@@ -6,9 +6,25 @@ import numpy as np
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
-from pseudocohort.evaluation.metrics import against_floor, compared, metric, real_halves, root_mean
+from pseudocohort.evaluation.metrics import (
+    FOLDS,
+    Comparison,
+    Draw,
+    compared,
+    draws,
+    folds,
+    judged,
+    metric,
+    ranged,
+    root_mean,
+)
+from pseudocohort.evaluation.slopes import estimated, instrumented, squares
 from pseudocohort.evaluation.tables import Setting, Table, missingness
 from pseudocohort.genetics.traits import inverse_normal
+
+MOST_COLUMNS = 400  # of the correlation matrices; of more, so many are drawn at random
+LEAST = 0.1  # correlations above it, in absolute value, make the slope
+SLOPE = (0.97, 1.03)
 
 
 class Columns(NamedTuple):
@@ -17,12 +33,13 @@ class Columns(NamedTuple):
     item: np.ndarray
     category: np.ndarray
     names: tuple[str, ...]
+    left_out: int = 0
 
 
-def correlation_columns(items: tuple, train: np.ndarray, lost: np.ndarray) -> Columns:
+def correlation_columns(items: tuple, train: np.ndarray, lost: np.ndarray, rng: np.random.Generator) -> Columns:
     """Columns to correlate: items, categories of nominal items (5 to 95 % of people), missingness (2 to 98 %).
 
-    train: (n, k) values; lost: (n, k) `tables.missingness`.
+    train: (n, k) values; lost: (n, k) `tables.missingness`.  Of more than MOST_COLUMNS as many are drawn at random.
     """
     columns, missing = [], []
     for j, item in enumerate(items):
@@ -39,10 +56,14 @@ def correlation_columns(items: tuple, train: np.ndarray, lost: np.ndarray) -> Co
         if len(rate) >= 20 and 0.02 <= rate.mean() <= 0.98:
             missing.append((j, -2, f"{item.name} missing"))
     chosen = columns + missing
+    left_out = max(0, len(chosen) - MOST_COLUMNS)
+    if left_out:
+        chosen = [chosen[c] for c in np.sort(rng.permutation(len(chosen))[:MOST_COLUMNS])]
     return Columns(
         np.array([c[0] for c in chosen], dtype=int),
         np.array([c[1] for c in chosen], dtype=int),
         tuple(c[2] for c in chosen),
+        left_out,
     )
 
 
@@ -85,151 +106,161 @@ def cluster(matrix: np.ndarray) -> np.ndarray:
     return leaves_list(linkage(squareform(np.clip(distance, 0, 1), checks=False), "average", optimal_ordering=True))
 
 
-def _shown_order(columns: Columns, matrix: np.ndarray) -> np.ndarray:
-    """Columns of the heat maps in clustered order; missingness is left out, to keep the maps readable."""
-    shown = np.flatnonzero(columns.category != -2)
-    return shown[cluster(matrix[np.ix_(shown, shown)])]
-
-
-def slope_through_origin(reference: np.ndarray, values: np.ndarray, least: float = 0.1) -> float:
-    """Slope of values on reference, without intercept, over the pairs with |reference| > least."""
-    use = np.isfinite(reference) & np.isfinite(values) & (np.abs(reference) > least)
-    return float((reference[use] @ values[use]) / (reference[use] @ reference[use])) if use.any() else np.nan
-
-
-def correlation_metrics(setting: Setting, real: Table, pseudo: Table, naive: Table) -> tuple[list[dict], dict]:
-    """Metrics of the correlation matrices, and the matrices (aggregates of at least 20 people)."""
-    lost = missingness(real)[setting.train]
-    columns = correlation_columns(setting.items, real.values[setting.train], lost)
-    reals, pseudos, naives = (normal_scores(t, columns) for t in (real, pseudo, naive))
-    sets = {
-        "train": correlations(reals[setting.train]),
-        "holdout": correlations(reals[~setting.train]),
-        "pseudo": correlations(pseudos),
-        "baseline": correlations(naives),
+def correlation_metrics(
+    setting: Setting, real: Table, pseudo: Table, naive: Table | None
+) -> tuple[dict[str, dict], list[dict], dict]:
+    """({goal: line}, further lines, matrices of at least 20 people for the figures)."""
+    names = {
+        "correlation": "correlations of items (RMS difference)",
+        "correlation_slope": f"slope of pseudo on real correlations where |ρ| > {LEAST:g}",
+        "partial_correlation": "correlations given age, sex and scores (RMS difference)",
     }
-    arrays = {f"correlation/{name}": matrix for name, matrix in sets.items()}
-    arrays |= {"correlation/names": list(columns.names), "correlation/order": _shown_order(columns, sets["train"])}
+    lost = missingness(real)[setting.train]
+    columns = correlation_columns(setting.items, real.values[setting.train], lost, setting.rng)
+    reals, pseudos = normal_scores(real, columns), normal_scores(pseudo, columns)
+    parts = {"train": reals[setting.train], "holdout": reals[~setting.train], "pseudo": pseudos}
+    if naive is not None:
+        parts["baseline"] = normal_scores(naive, columns)
+    matrices = {name: correlations(rows) for name, rows in parts.items()}
+    arrays = {f"correlation/{name}": matrix.astype(np.float32) for name, matrix in matrices.items()}
+    arrays |= {"correlation/names": list(columns.names), **_shown_order(setting.items, columns, matrices["train"])}
     if len(columns.item) < 2:
-        return [], arrays
+        return {key: metric("items", name, np.nan) for key, name in names.items()}, [], arrays
     upper = np.triu_indices(len(columns.item), 1)
 
-    def distance(x, y):
-        return (correlations(x)[upper] - correlations(y)[upper]) ** 2
+    def compare(x, y):
+        return estimated(
+            lambda rows: correlations(rows)[upper], x, y, setting.train, setting.halves, setting.family, setting.rng
+        )
 
-    result = setting.compare(distance, reals, pseudos, total=root_mean)
-    naive_ratio = setting.compare(distance, reals, naives, total=root_mean, resamples=0).ratio
-    slope, floor, naive_slope = (
-        slope_through_origin(sets["train"][upper], sets[k][upper]) for k in ("pseudo", "holdout", "baseline")
+    estimates = compare(reals, pseudos)
+    result, slope = squares(estimates, setting.half), instrumented(estimates, LEAST)
+    base, base_slope = (
+        (None, None)
+        if naive is None
+        else _baseline(setting.aside(), estimates, parts["baseline"], matrices["baseline"], upper)
     )
-    partial = setting.compare(distance, _given(reals, real, ~setting.train), _given(pseudos, pseudo), total=root_mean)
-    return [
-        compared("items", "correlations of items (RMS difference)", result, 1.5, baseline=naive_ratio, headline=True),
-        _slope_metric("items", "slope of pseudo on real correlations where |ρ| > 0.1", slope, floor, naive_slope),
-        compared("items", "correlations given age, sex and scores (RMS difference)", partial, 2.0),
-    ], arrays
-
-
-def score_metrics(setting: Setting, real: Table, pseudo: Table) -> list[dict]:
-    """Slopes of items on their own scores, in normal scores by real standard deviation of the score.
-
-    The real halves are halves of the train people: their scores, as those the model learns from, come from
-    weights that have seen them; in the holdout the same scores explain less.
-    """
-    index, train = {item.name: j for j, item in enumerate(setting.items)}, setting.train
-    pairs = [
-        (index[name], t)
-        for t, name in enumerate(setting.score_names)
-        if name in index
-        and real.scores[train, t].std() > 0
-        and np.isfinite(real.values[train, index[name]]).sum() >= 40
-    ]
-    if not pairs:
-        return []
-    rows = []
-    for table in (real, pseudo):
-        y = np.column_stack([inverse_normal(table.values[:, j]) for j, _ in pairs])
-        score = np.column_stack([table.scores[:, t] / real.scores[train, t].std() for _, t in pairs])
-        rows.append(np.hstack([y, score]))
-    x, y = rows
-    halves = real_halves(setting.family, setting.part, setting.rng, parts=("train", "train"))
-    result = against_floor(
-        lambda a, b: (own_slopes(a) - own_slopes(b)) ** 2, x, y, halves, setting.family, setting.rng, total=root_mean
-    )
-    own, new, held = own_slopes(x[train]), own_slopes(y), own_slopes(x[~train])
-    floor = [slope_through_origin(own_slopes(x[a]), own_slopes(x[b]), 0.0) for a, b in halves]
-    return [
-        compared(
-            "scores",
-            "slopes of items on their own scores (RMS difference)",
-            result,
-            1.2,
+    many = "" if columns.left_out == 0 else f"{len(columns.item)} columns drawn at random, {columns.left_out} left out"
+    goals = {
+        "correlation": compared(
+            "items", names["correlation"], result, 1.1, reached=True, baseline=base, headline=True, note=many
+        ),
+        "correlation_slope": ranged(
+            "items",
+            names["correlation_slope"],
+            slope.value,
+            slope.interval,
+            *SLOPE,
+            floor=slope.floor,
+            baseline=base_slope,
             headline=True,
-            note="floor: two halves of the train people",
+            note="free of the bias that errors of the real correlations make; floor: the train people's",
         ),
-        _slope_metric(
-            "scores",
-            "slope of pseudo on real score effects",
-            slope_through_origin(own, new, 0.0),
-            float(np.mean(floor)) if floor else np.nan,
-        ),
-        metric(
-            "scores",
-            "slope of holdout on train score effects",
-            slope_through_origin(own, held, 0.0),
-            note="below 1 because the weights have seen the train people: in others the scores explain less",
-        ),
-    ]
-
-
-def own_slopes(rows: np.ndarray) -> np.ndarray:
-    """Slope of each item on its own score: rows (n, 2t), first t items (NaN missing), then their t scores -> (t,)."""
-    traits = rows.shape[1] // 2
-    y, score = rows[:, :traits], rows[:, traits:]
-    seen = ~np.isnan(y)
-    centre = np.where(seen, score, 0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
-    centred = np.where(seen, score - centre, 0)
-    with np.errstate(all="ignore"):
-        return (np.where(seen, y, 0) * centred).sum(axis=0) / (centred * centred).sum(axis=0)
-
-
-def _slope_metric(group: str, name: str, slope: float, floor: float, baseline: float | None = None) -> dict:
-    near = abs(floor - 1) if np.isfinite(floor) else 0.0
-    return metric(
-        group,
-        name,
-        slope,
-        floor=floor,
-        baseline=baseline,
-        headline=True,
-        goal="0.95 to 1.05, or as near to 1 as the floor",
-        within=bool(0.95 <= slope <= 1.05 or abs(slope - 1) <= near),
+        "partial_correlation": _partial(setting, real, pseudo, reals, pseudos, names["partial_correlation"]),
+    }
+    plain = (columns.category != -2)[np.array(upper)].all(axis=0)
+    alone = instrumented(estimates, LEAST, plain)
+    more = metric(
+        "items",
+        "the same slope without indicators of missing values",
+        alone.value,
+        floor=alone.floor,
+        interval=alone.interval,
     )
+    return goals, [more, *_group_lines(setting.items, columns, upper, result)], arrays
 
 
-def _given(x: np.ndarray, table: Table, rows: np.ndarray | None = None) -> np.ndarray:
-    """Residuals of the columns after regression on age, age squared, sex, stratum and all scores, NaN kept.
+def _baseline(setting: Setting, estimates: list, rows: np.ndarray, matrix: np.ndarray, upper) -> tuple[float, float]:
+    """Ratio and slope of the naive method, from the exact splits' estimates."""
+    exact = [e for e in estimates if e.fold < 0]
+    size = min(setting.half, len(rows))
+    drawn = correlations(rows[setting.rng.permutation(len(rows))[:size]])[upper]
+    replaced = [e._replace(matched=drawn, pseudo=matrix[upper]) for e in exact]
+    return squares(replaced, setting.half).ratio, instrumented(replaced, LEAST).value
 
-    rows: (n,) bool, who is regressed and gets residuals: the real halves, not the people that the scores have seen.
+
+def _partial(setting: Setting, real: Table, pseudo: Table, reals: np.ndarray, pseudos: np.ndarray, name: str) -> dict:
+    """The line of the correlations given the conditions."""
+    upper = np.triu_indices(reals.shape[1], 1)
+    held = np.flatnonzero(~setting.train)
+    x, y = np.full_like(reals, np.nan), np.full_like(pseudos, np.nan)
+    x[held] = given(reals[held], real.conditions[held], real.scores[held])
+    # Regressions on as many people as the holdout has, so that both sides lose as much to them.
+    for rows in np.array_split(setting.rng.permutation(len(y)), max(1, round(len(y) / max(len(held), 1)))):
+        y[rows] = given(pseudos[rows], pseudo.conditions[rows], pseudo.scores[rows])
+
+    def matched(d: Draw):
+        a, b, p = (correlations(t[rows])[upper] for t, rows in ((x, d.first), (x, d.second), (y, d.drawn)))
+        return d.fold, (p - a) ** 2, (b - a) ** 2
+
+    all_draws = draws(setting.halves, folds(setting.family, len(y), setting.rng), setting.rng, FOLDS)
+    result = judged(map(matched, all_draws), root_mean, setting.half)
+    return compared("items", name, result, 1.3, reached=True)
+
+
+def given(x: np.ndarray, conditions: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Residuals of the columns of x (n, k) after regression on age, age squared, sex, stratum and all scores.
+
+    conditions: (n, 3) sex, stratum, age, as in Table; NaN ages stand at the mean.  scores: (n, t).  A column is
+    regressed over the people who have it; its residuals are NaN where it is, or where these are fewer than twice
+    the terms.
     """
-    sex, stratum, age = table.conditions.T
+    sex, stratum, age = conditions.T
     age = np.where(np.isnan(age), np.nanmean(age) if np.isfinite(age).any() else 0.0, age)
-    design = np.column_stack(
-        [
-            np.ones(len(x)),
-            age,
-            (age - age.mean()) ** 2,
-            sex,
-            *[stratum == s for s in np.unique(stratum)[1:]],
-            table.scores,
-        ]
-    )
+    strata = [stratum == s for s in np.unique(stratum)[1:]]
+    design = np.column_stack([np.ones(len(x)), age, (age - age.mean()) ** 2, sex, *strata, scores])
     scale = design.std(axis=0)
     design = design / np.where(scale > 0, scale, 1.0)
     residual = np.full_like(x, np.nan)
-    for c in range(x.shape[1]):
-        seen = ~np.isnan(x[:, c]) if rows is None else ~np.isnan(x[:, c]) & rows
-        if seen.sum() > 2 * design.shape[1]:
-            fit = np.linalg.lstsq(design[seen], x[seen, c], rcond=None)[0]
-            residual[seen, c] = x[seen, c] - design[seen] @ fit
+    seen = ~np.isnan(x)
+    complete = seen.all(axis=0)
+    if complete.any() and len(x) > 2 * design.shape[1]:
+        residual[:, complete] = x[:, complete] - design @ np.linalg.lstsq(design, x[:, complete], rcond=None)[0]
+    for c in np.flatnonzero(~complete):
+        rows = seen[:, c]
+        if rows.sum() > 2 * design.shape[1]:
+            residual[rows, c] = x[rows, c] - design[rows] @ np.linalg.lstsq(design[rows], x[rows, c], rcond=None)[0]
     return residual
+
+
+def _shown_order(items: tuple, columns: Columns, matrix: np.ndarray) -> dict:
+    """Columns of the heat maps: by group in the dictionary's order, clustered within. Missingness is left out, to
+    keep the maps readable."""
+    groups = [item.group for item in items]
+    order, names, sizes = [], [], []
+    for group in dict.fromkeys(groups):
+        inside = [c for c, (j, kind) in enumerate(zip(columns.item, columns.category, strict=True))
+                  if groups[j] == group and kind != -2]  # fmt: skip
+        if inside:
+            order += list(np.array(inside)[cluster(matrix[np.ix_(inside, inside)])])
+            names.append(group)
+            sizes.append(len(inside))
+    return {
+        "correlation/order": np.array(order, dtype=int),
+        "correlation/groups": names,
+        "correlation/group_sizes": np.array(sizes, dtype=int),
+    }
+
+
+def _group_lines(items: tuple, columns: Columns, upper: tuple, result: Comparison) -> list[dict]:
+    """R of the correlations within every group of items, and of those between it and all others."""
+    group = np.array([items[j].group for j in columns.item])
+    first, second = (group[side] for side in upper)
+    lines = []
+    for name in dict.fromkeys(item.group for item in items):
+        inside = (first == name) & (second == name)
+        for what, use in (("within", inside), ("with other groups", ((first == name) | (second == name)) & ~inside)):
+            value, floor = result.parts[:, use] if use.any() else (np.array([]), np.array([]))
+            seen = np.isfinite(value) & np.isfinite(floor)
+            if seen.sum() >= 3:
+                lines.append(
+                    metric(
+                        "item groups",
+                        f"{name}: correlations {what}",
+                        np.sqrt(value[seen].mean()),
+                        floor=np.sqrt(floor[seen].mean()),
+                        ratio=np.sqrt(value[seen].sum() / floor[seen].sum()),
+                        note=f"{seen.sum()} pairs",
+                    )
+                )
+    return lines

@@ -5,11 +5,18 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pseudocohort.cohort.dictionary import structurally_missing
-from pseudocohort.evaluation.metrics import Comparison, against_floor
+from pseudocohort import counter
+from pseudocohort.cohort.dictionary import (
+    NUMERIC,
+    SEX_CODES,
+    Dictionary,
+    broken_rules,
+    reason_column,
+    structurally_missing,
+)
+from pseudocohort.evaluation.metrics import Comparison, against_floor, real_halves
 
-NUMERIC = ("continuous", "count")
-SEX_CODES = {"male": 1, "female": 2}
+MOST_IN_HALF = 5000  # people: more would cost time and show differences that no study of this size can see
 
 
 class Table(NamedTuple):
@@ -18,12 +25,16 @@ class Table(NamedTuple):
     values: (n, k) float64, codes 0, 1, ... for discrete items (unknown categories: the number of categories),
     NaN missing.  conditions: (n, 3) float64: sex (1, 2, 0 unknown), stratum code, age (NaN where unknown).
     scores: (n, t) float64.  asked: (n, k) bool, False where the dictionary's rules say "not asked".
+    state: (n, k) float64, why a value is missing: 0 it is given, 1, 2, ... the item's reasons in the dictionary's
+    order, then one more for any other reason; NaN where not asked.  broken: (n, k) bool, values against a `rule`.
     """
 
     values: np.ndarray
     conditions: np.ndarray
     scores: np.ndarray
     asked: np.ndarray
+    state: np.ndarray
+    broken: np.ndarray
 
 
 class Setting(NamedTuple):
@@ -45,6 +56,15 @@ class Setting(NamedTuple):
     def numeric(self) -> np.ndarray:
         return np.array([item.type in NUMERIC for item in self.items], dtype=bool)
 
+    @property
+    def half(self) -> int:
+        """People in a half of the holdout."""
+        return min(map(len, self.halves[0])) if self.halves else 0
+
+    def aside(self) -> "Setting":
+        """The same with a generator of its own, so that what is drawn for a baseline changes no other number."""
+        return self._replace(rng=self.rng.spawn(1)[0])
+
     def compare(self, distance, real: np.ndarray, pseudo: np.ndarray, **more) -> Comparison:
         """`against_floor` with this setting's halves and families."""
         return against_floor(distance, real, pseudo, self.halves, self.family, self.rng, **more)
@@ -57,7 +77,9 @@ def encode(frame: pd.DataFrame, items: tuple) -> np.ndarray:
         if item.name not in frame.columns:
             continue
         column = frame[item.name]
-        if item.type in NUMERIC:
+        if pd.api.types.is_datetime64_any_dtype(column):
+            values[:, j] = (column - pd.Timestamp(0)) / pd.Timedelta(days=1)
+        elif item.type in NUMERIC:
             values[:, j] = column.to_numpy(dtype=float)
         else:
             codes = _codes(column, item.categories)
@@ -92,14 +114,57 @@ def make_table(
         np.zeros((len(frame), len(score_names))) if scores is None else scores[list(score_names)].to_numpy(dtype=float)
     )
     sex = sex.to_numpy(dtype=np.int8)
+    items = encode(frame, dictionary.items)
+    asked = ~structurally_missing(dictionary, frame, sex)
     return Table(
-        encode(frame, dictionary.items),
+        items,
         np.column_stack([sex, stratum, age]),
         values,
-        ~structurally_missing(dictionary, frame, sex),
+        asked,
+        _states(frame, dictionary.items, items, asked),
+        broken_rules(dictionary, dict(zip(dictionary.names, items.T, strict=True))),
     )
+
+
+def _states(frame: pd.DataFrame, items: tuple, values: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """See Table.state."""
+    states = np.isnan(values).astype(float)
+    for j, item in enumerate(items):
+        column = reason_column(item.name)
+        if item.reasons:
+            known = frame[column] if column in frame else pd.Series([None] * len(frame))
+            code = _codes(known, item.reasons)
+            states[:, j] *= np.where(code < 0, len(item.reasons), code) + 1
+    return np.where(asked, states, np.nan)
 
 
 def missingness(table: Table) -> np.ndarray:
     """1 missing, 0 given, NaN not asked: (n, k) float64."""
     return np.where(table.asked, np.isnan(table.values), np.nan)
+
+
+def prepare(
+    people: pd.DataFrame,
+    real: pd.DataFrame,
+    real_scores: pd.DataFrame,
+    pseudo: pd.DataFrame,
+    pseudo_scores: pd.DataFrame,
+    dictionary: Dictionary,
+    seed: int,
+    baseline: pd.DataFrame | None = None,
+) -> tuple[Setting, Table, Table, Table | None]:
+    """(setting, real, pseudo, baseline) for `items.judge_items`, from frames.
+
+    people: real people (sex, family, stratum, part: train, A or B); real, real_scores: same rows.  pseudo, baseline:
+    sex, stratum, age, items; pseudo_scores: rows of pseudo.  The same seed gives the same splits for every model.
+    """
+    rng = counter.generator(seed, "evaluate items")
+    part, family = people["part"].to_numpy(dtype=str), people["family"].to_numpy(dtype=str)
+    names = tuple(t for t in real_scores.columns if t != "person" and t in pseudo_scores.columns)
+    strata = tuple(sorted({str(s) for s in people["stratum"]}))
+    halves = [tuple(h[:MOST_IN_HALF] for h in pair) for pair in real_halves(family, part, rng)]
+    setting = Setting(dictionary.items, family, part, halves, names, rng)
+    tables = [make_table(people, real, real_scores, dictionary, names, strata)]
+    tables.append(make_table(pseudo, pseudo, pseudo_scores, dictionary, names, strata))
+    naive = None if baseline is None else make_table(baseline, baseline, None, dictionary, names, strata)
+    return setting, *tables, naive

@@ -8,7 +8,9 @@ import pandas as pd
 from pseudocohort import counter
 from pseudocohort.errors import InputError
 from pseudocohort.phenotype.quantiles import Quantile, fit_quantile
+from pseudocohort.phenotype.rounding import Rounding, fit_rounding, rounding_from_json, rounding_to_json
 
+FEWEST = 20  # people of known age without whom there is no distribution of ages
 GROUP = 50  # people a stratum x sex group needs for an age distribution of its own
 SEX_CODES = {"male": 1, "female": 2, "": 0}
 SEX_NAMES = np.array([None, "male", "female"], dtype=object)
@@ -27,10 +29,10 @@ class Conditions(NamedTuple):
 
 
 class Ages(NamedTuple):
-    """Smoothed age distributions by (stratum, sex), with ("", sex) and ("", -1) for groups that are too small."""
+    """Smoothed age distributions and their rounding by (stratum, sex), with ("", sex) and ("", -1) for groups that
+    are too small."""
 
-    quantiles: dict[tuple[str, int], Quantile]
-    decimals: int
+    groups: dict[tuple[str, int], tuple[Quantile, Rounding]]
 
 
 def sex_codes(sex) -> np.ndarray:
@@ -119,20 +121,30 @@ def natural_spline(x: np.ndarray, knots: np.ndarray) -> np.ndarray:
     return np.column_stack([d(k) - d(len(knots) - 2) for k in range(len(knots) - 2)])
 
 
-def fit_ages(age: np.ndarray, sex: np.ndarray, stratum: np.ndarray, decimals: int, bounds=(None, None)) -> Ages:
-    """Smoothed age distributions of the training people; groups under 50 people use their sex's, then everyone's."""
-    labels = np.asarray(stratum).astype(str)
-    groups = {("", -1): np.isfinite(age)}
+def fit_ages(age: np.ndarray, sex: np.ndarray, stratum: np.ndarray, decimals: int | None, bounds=(None, None)) -> Ages:
+    """Smoothed age distributions of the training people; groups under 50 people use their sex's, then everyone's.
+
+    age (n,) in years, NaN unknown; decimals: None for as many as the ages have; bounds: least and greatest age.
+    """
+    known, labels = np.isfinite(age), np.asarray(stratum).astype(str)
+    if known.sum() < FEWEST:
+        raise InputError(
+            f"the age is known of {int(known.sum())} of {len(age)} training people",
+            where="phenotype table, the item with the role age",
+            expected=f"the ages of at least {FEWEST}",
+            remedy="give the item of the role age the role ignore, or correct the table",
+        )
+    groups = {("", -1): known}
     for code in np.unique(sex):
-        groups["", int(code)] = np.isfinite(age) & (sex == code)
+        groups["", int(code)] = known & (sex == code)
         for label in np.unique(labels):
             groups[str(label), int(code)] = groups["", int(code)] & (labels == label)
-    quantiles = {
-        key: fit_quantile(age[rows], lower=bounds[0], upper=bounds[1])
-        for key, rows in groups.items()
-        if rows.sum() >= GROUP or key == ("", -1)
-    }
-    return Ages(quantiles, decimals)
+    made = {}
+    for key, rows in groups.items():
+        if rows.sum() >= GROUP or key == ("", -1):
+            quantile = fit_quantile(age[rows], lower=bounds[0], upper=bounds[1])
+            made[key] = quantile, fit_rounding(age[rows], quantile.steps, decimals)
+    return Ages(made)
 
 
 def draw_age(ages: Ages, sex: np.ndarray, stratum: np.ndarray, seed: int) -> np.ndarray:
@@ -147,18 +159,22 @@ def draw_age(ages: Ages, sex: np.ndarray, stratum: np.ndarray, seed: int) -> np.
         for code in np.unique(sex):
             rows = np.flatnonzero((labels == label) & (sex == code))
             keys = ((str(label), int(code)), ("", int(code)), ("", -1))
-            quantile = next(ages.quantiles[k] for k in keys if k in ages.quantiles)
+            quantile, rounding = next(ages.groups[k] for k in keys if k in ages.groups)
             random = counter.generator(seed, "age", label, int(code))
-            age[rows] = quantile.value((random.permutation(len(rows)) + random.random(len(rows))) / max(len(rows), 1))
-    return np.round(age, ages.decimals)
+            share = (random.permutation(len(rows)) + random.random(len(rows))) / max(len(rows), 1)
+            age[rows] = rounding.apply(quantile.value(share), share, random.random(len(rows)))
+    return age
 
 
 def conditions_to_json(spec: Conditions, ages: Ages | None) -> dict:
     """Both in plain lists, for json.dump."""
     plain = {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in spec._asdict().items()}
     plain["sd"] = [None if np.isinf(v) else v for v in plain["sd"]]
-    groups = ages and [[*key, *(a.tolist() for a in q)] for key, q in ages.quantiles.items()]
-    return {"conditions": plain, "ages": ages and {"decimals": ages.decimals, "groups": groups}}
+    groups = ages and [
+        [*key, *(a.tolist() for a in quantile), rounding_to_json(rounding)]
+        for key, (quantile, rounding) in ages.groups.items()
+    ]
+    return {"conditions": plain, "ages": groups}
 
 
 def conditions_from_json(plain: dict) -> tuple[Conditions, Ages | None]:
@@ -173,7 +189,12 @@ def conditions_from_json(plain: dict) -> tuple[Conditions, Ages | None]:
         np.array([np.inf if v is None else v for v in c["sd"]]),
     )
     ages = a and Ages(
-        {(g[0], g[1]): Quantile(np.array(g[2]), np.array(g[3]), np.array(g[4]).reshape(-1, 3)) for g in a["groups"]},
-        a["decimals"],
+        {
+            (g[0], g[1]): (
+                Quantile(np.array(g[2]), np.array(g[3]), np.array(g[4]).reshape(-1, 3)),
+                rounding_from_json(g[5]),
+            )
+            for g in a
+        }
     )
     return spec, ages

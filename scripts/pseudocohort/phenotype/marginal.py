@@ -1,29 +1,35 @@
-"""The baseline to beat: every item drawn from its own training distribution, blind to everything else."""
+"""The naive model, to be beaten: every item drawn from its own training distribution, blind to everything else."""
+
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from pseudocohort import counter
-from pseudocohort.phenotype.conditions import sex_codes
-from pseudocohort.phenotype.decoding import decode, normal_latents, people_table
-from pseudocohort.phenotype.encoding import fit_encoding
+from pseudocohort.phenotype.common import Common, fit_common
 
 
-def sample_marginals(
-    phenotypes: pd.DataFrame, people: pd.DataFrame, dictionary, sex, stratum, age, seed: int
-) -> pd.DataFrame:
-    """Pseudo people (n) with independent items, in the format of `sampling.sample_people`.
+class MarginalModel(NamedTuple):
+    """The items' coding is all it learns."""
 
-    phenotypes, people: the training people, same row order; sex, stratum, age (n,): of the pseudo people. Items
-    follow their smoothed training distribution and missing rate; skip rules look at the drawn parents.
-    """
-    encoding = fit_encoding(phenotypes, sex_codes(people["sex"]), dictionary)
-    sex = sex_codes(sex)
-    latent = normal_latents(seed, "marginal latents", len(sex), len(encoding.atoms))
-    uniform = counter.generator(seed, "marginal ranks").random(latent.shape)
-    return people_table(
-        decode(encoding, latent, sex, uniform),
-        sex,
-        None if age is None else np.asarray(age),
-        np.asarray(stratum).astype(str),
-    )
+    common: Common
+
+
+def train_marginal(
+    phenotypes: pd.DataFrame, people: pd.DataFrame, scores: pd.DataFrame, dictionary, seed: int = 0
+) -> MarginalModel:
+    """The model of the training people; tables as for `common.fit_common`."""
+    return MarginalModel(fit_common(phenotypes, people, scores, dictionary)[0])
+
+
+class MarginalDrawing:
+    """Independent standard normals (see `sampling.Drawing`); skip rules look at the drawn parents."""
+
+    def __init__(self, c: np.ndarray, seed: int):
+        self._people, self._random = len(c), counter.generator(seed, "marginal latents")
+
+    def draw(self, atom: int) -> np.ndarray:
+        return self._random.standard_normal(self._people)
+
+    def advance(self, atom: int, score: np.ndarray) -> None:
+        """Nothing depends on it."""

@@ -2,9 +2,9 @@
 
 Values held by at least k people (rounded or heaped values, a detection limit) keep their share exactly and
 form steps. All others are read in groups of k neighbours: the function runs linearly through the groups'
-means, and beyond the outermost group it falls off exponentially, the scale taken from the means of the two
-outermost groups (for an exponential tail the means of the largest k and of the next k people differ by
-2 ln 2 scales). So single extremes neither appear nor decide anything alone.
+means, and in the outermost group it falls off exponentially or as a heavier tail, its scale and shape taken from
+the means of the three outermost groups (for an exponential tail the means of the largest k and of the next k people
+differ by 2 ln 2 scales). So single extremes neither appear nor decide anything alone.
 """
 
 from typing import NamedTuple
@@ -15,6 +15,12 @@ PEOPLE = 10  # k of the text above; 5 where an item has fewer than 100 values
 GROUPS = 500  # most groups of neighbours: larger tables get larger groups
 TAIL = np.array([1.0, 0.85, 0.7, 0.55, 0.42, 0.32, 0.22, 0.15, 0.1, 0.06, 0.03])  # shares of the last group's people
 GAP = 2 * np.log(2)
+SHAPES = np.linspace(0.0, 0.95, 96)
+_S = np.maximum(SHAPES, 1e-6)
+# the gap of the last two groups' means over the gap before it, in tails of these shapes
+RATIOS = (2 - 2 ** (1 - _S)) / (2 * 2 ** (1 - _S) - 1 - 3 ** (1 - _S))
+HEAVIEST = 0.6
+OUTLIER = 30
 
 
 class Quantile(NamedTuple):
@@ -47,7 +53,7 @@ def fit_quantile(values: np.ndarray, *, public: tuple[float, ...] = (), lower=No
     """The smoothed quantile function of values (n,), n >= 1, finite.
 
     public: values that tell nothing about a person however few hold them (a detection limit).
-    lower, upper: bounds of the item; positive values stay positive where no lower bound is given.
+    lower, upper: bounds of the item; positive values stay positive, and none falls below 0 where none does.
     """
     values = np.sort(np.asarray(values, dtype=np.float64))
     n = len(values)
@@ -77,7 +83,7 @@ def fit_quantile(values: np.ndarray, *, public: tuple[float, ...] = (), lower=No
             position = after
         knots_u.append(u)
         knots_x.append(x)
-    lower = 0.0 if lower is None and values[0] > 0 else lower
+    lower = 0.0 if lower is None and values[0] >= 0 else lower
     x = np.maximum.accumulate(np.concatenate(knots_x))
     x = np.clip(x, -np.inf if lower is None else lower, np.inf if upper is None else upper)
     return Quantile(np.clip(np.concatenate(knots_u), 0.0, 1.0), x, np.array(steps).reshape(-1, 3))
@@ -96,7 +102,10 @@ def _absorb_sparse_ends(step: np.ndarray, counts: np.ndarray, k: int) -> np.ndar
 def _coarse(values: np.ndarray, lower, upper) -> Quantile:
     """Too few values for groups: their middle half drawn out to a straight line about the median."""
     middle, low, high = np.median(values), *np.quantile(values, [0.25, 0.75])
-    x = np.array([low - (middle - low), low, high, high + (high - middle)])
+    least = low - (middle - low)
+    if values[0] > 0:
+        least = max(least, low * low / middle)  # positive values stay positive
+    x = np.array([least, low, high, high + (high - middle)])
     x = np.clip(np.sort(x), -np.inf if lower is None else lower, np.inf if upper is None else upper)
     return Quantile(np.array([0.0, 0.25, 0.75, 1.0]), x, np.empty((0, 3)))
 
@@ -112,6 +121,10 @@ def _between(values: np.ndarray, start: int, n: int, k: int, left, right) -> tup
         return np.array([start, start + count]) / n, x
     size = max(k, -(-n // GROUPS))
     groups = np.array_split(values, max(count // size, 1))
+    if right is None:
+        groups[-1] = _without_outliers(groups)
+    if left is None:
+        groups[0] = -_without_outliers([-g[::-1] for g in groups[::-1]])[::-1]
     sizes = np.array([len(g) for g in groups])
     means = np.array([g.mean() for g in groups])
     ends = np.cumsum(sizes)
@@ -124,6 +137,9 @@ def _between(values: np.ndarray, start: int, n: int, k: int, left, right) -> tup
         u, x = [*u, [start + count]], [*x, [min(right, _beyond(means, right))]]
     if left is None:
         tail_u, tail_x = _tail(sizes[::-1], -means[::-1], None if right is None else -right)
+        if groups[0][0] > 0 and tail_x[-1] >= 0:  # positive values: a tail that never reaches 0
+            logs = np.array([np.log(g).mean() for g in groups])
+            tail_x = -np.exp(-_tail(sizes[::-1], -logs[::-1], None if right is None else -np.log(right))[1])
         u, x = [(start + tail_u)[::-1], u[0][1:], *u[1:]], [-tail_x[::-1], x[0][1:], *x[1:]]
     else:
         first = max(left, -_beyond(-means[::-1], -left))
@@ -133,19 +149,42 @@ def _between(values: np.ndarray, start: int, n: int, k: int, left, right) -> tup
     return u[order] / n, np.maximum.accumulate(x[order])
 
 
+def _without_outliers(groups: list[np.ndarray]) -> np.ndarray:
+    """The last group's values, none farther from the mean of the group before it than OUTLIER times their median is
+    (or a tenth of the way from the middle group): an error of a decimal point in one cell is not to stretch the tail
+    of k people."""
+    if len(groups) < 2:
+        return groups[-1]
+    before, middle = groups[-2].mean(), groups[len(groups) // 2].mean()
+    return np.minimum(groups[-1], before + OUTLIER * max(np.median(groups[-1]) - before, (before - middle) / 10))
+
+
 def _beyond(means: np.ndarray, step: float) -> float:
     """Half a group's distance beyond the last group's mean, or the next step where there is one group only."""
     return means[-1] + (means[-1] - means[-2]) / 2 if len(means) > 1 else step
 
 
 def _tail(sizes: np.ndarray, means: np.ndarray, before) -> tuple[np.ndarray, np.ndarray]:
-    """Knots of the last group's exponential tail: people from the end (decreasing), values (increasing).
+    """Knots of the last group's tail: people from the end (decreasing), values (increasing), their mean the group's.
 
-    before: the step below a lone group, or None.
+    before: the step below a lone group, or None. With the share p from the end, the values run as -log p, or, where
+    three groups show that the tail is heavier, as (p^-shape - 1) / shape.
     """
-    if len(means) > 1:
-        scale = (means[-1] - means[-2]) / GAP
+    shape = _tail_shape(means)
+    if shape > 0:
+        form, gap = (TAIL**-shape - 1) / shape, (2 - 2 ** (1 - shape)) / shape / (1 - shape)
+        form = form - (np.trapezoid(form[::-1], TAIL[::-1]) + TAIL[-1] * form[-1])  # flat beyond the last knot
     else:
-        scale = means[-1] - (means[-1] if before is None else before)
-    from_end = sizes[-1] * TAIL
-    return from_end, means[-1] - scale - scale * np.log(TAIL)
+        form, gap = -np.log(TAIL) - 1, GAP
+    below = means[-1] if before is None else before
+    scale = (means[-1] - means[-2]) / gap if len(means) > 1 else means[-1] - below
+    return sizes[-1] * TAIL, means[-1] + scale * form
+
+
+def _tail_shape(means: np.ndarray) -> float:
+    """Half the shape of a generalised Pareto tail whose means of the last three groups of equal size are these, 0 for
+    an exponential or a lighter one. Half: so few groups tell it badly, and their last mean is the noisiest."""
+    if len(means) < 3 or means[-2] <= means[-3]:
+        return 0.0
+    seen = (means[-1] - means[-2]) / (means[-2] - means[-3])
+    return float(min(np.interp(seen, RATIOS, SHAPES) / 2, HEAVIEST))

@@ -11,18 +11,22 @@ from matplotlib.patches import Patch
 
 from pseudocohort.report import style
 
-MOST_ITEMS = 72
 MOST_TRAITS = 12
+COLUMNS, PANEL, HEADING = 5, 2.0, 0.5  # of the figure of distributions: panels a row, inches a row and a heading
+MOST_NAMES = 110  # rows of a heat map whose names can still be read
+SEARCHED = {"hidden": "hidden units", "depth": "depth", "latent": "latent size", "learning_rate": "learning rate"}
 SETS = (("real", style.REAL, "-"), ("pseudo", style.PSEUDO, "-"), ("baseline", style.BASELINE, "--"))
 
 
-def draw_items(arrays: dict[str, np.ndarray], learning_curve: str | Path | None, folder: str | Path) -> list[str]:
+def draw_items(arrays: dict[str, np.ndarray], model: str | Path | None, folder: str | Path) -> list[str]:
     """Write the figures of the items as SVG into `folder`; returns their names.
 
-    learning_curve: table (.tsv) with the columns epoch, train_loss, validation_loss, kl, or None.
+    model: directory of the trained model, or None. If they are there, learning_curve.tsv (epoch, train_loss,
+    validation_loss, kl, and trial, round, chosen of a search) and search.tsv (a row a trial) are drawn.
     """
-    if learning_curve is not None and Path(learning_curve).exists():
-        arrays = arrays | {"curve": pd.read_csv(learning_curve, sep="\t")}
+    for name, file in (("curve", "learning_curve.tsv"), ("search", "search.tsv")):
+        if model is not None and (Path(model) / file).exists():
+            arrays = arrays | {name: pd.read_csv(Path(model) / file, sep="\t")}
     figures = {
         "marginals": marginals,
         "correlation_heatmaps": heatmaps,
@@ -30,6 +34,7 @@ def draw_items(arrays: dict[str, np.ndarray], learning_curve: str | Path | None,
         "score_distribution": score_distributions,
         "score_deciles": deciles,
         "learning_curve": learning,
+        "search": search,
     }
     for name, draw in figures.items():
         style.drawn(draw, arrays, Path(folder) / f"{name}.svg")
@@ -37,30 +42,57 @@ def draw_items(arrays: dict[str, np.ndarray], learning_curve: str | Path | None,
 
 
 def marginals(arrays: dict) -> Figure | None:
-    """Every item's distribution, real over pseudo over baseline."""
-    labels, units = style.texts(arrays, "items/labels"), np.atleast_1d(arrays["items/units"])
-    shown = [j for j in range(len(labels)) if f"marginal/{j}/edges" in arrays or f"marginal/{j}/shares" in arrays]
-    if not shown:
+    """The shown items' distributions, real over pseudo over baseline: a block of panels with a heading a group."""
+    shown = np.atleast_1d(arrays.get("marginal/shown", np.array([], dtype=int)))
+    if not len(shown):
         return None
-    fig, axes = style.grid(len(shown[:MOST_ITEMS]), 5, 2.3, 1.85)
-    for axis, j in zip(axes, shown, strict=False):
-        if f"marginal/{j}/edges" in arrays:
-            _numeric(axis, arrays[f"marginal/{j}/edges"], arrays[f"marginal/{j}/density"], str(units[j]))
-        else:
-            _discrete(axis, style.texts(arrays, f"marginal/{j}/categories"), arrays[f"marginal/{j}/shares"])
-        real, pseudo = 100 * arrays["items/missing"][:2, j]
-        axis.set_title(f"{style.shortened(labels[j], 24)}\n", fontsize=8.5)
-        axis.text(0, 1.02, f"missing: real {real:.0f} %, pseudo {pseudo:.0f} %", transform=axis.transAxes, fontsize=6.5,
-                  color="#5b616b")  # fmt: skip
-        axis.tick_params(labelsize=7)
-    handles = [Patch(facecolor=style.REAL, alpha=0.45), *[Line2D([], [], color=c, ls=s) for _, c, s in SETS[1:]]]
-    style.legend_below(fig, handles, [style.LABELS[name] for name, _, _ in SETS])
+    groups = np.array(style.texts(arrays, "items/groups"))
+    blocks = [(str(g), shown[groups[shown] == g]) for g in dict.fromkeys(groups[shown])]
+    rows = sum(-(-len(items) // COLUMNS) for _, items in blocks)
+    height = HEADING * len(blocks) + PANEL * rows + 0.5
+    fig = plt.figure(figsize=(11.5, height), layout="none")  # placed by hand: automatic layout takes minutes
+    top = height
+    for group, items in blocks:
+        number = int((groups == group).sum())
+        count = f"{len(items)} of {number} items, those farthest from the real ones" if len(items) < number else (
+            f"{number} item{'s' if number > 1 else ''}")  # fmt: skip
+        fig.text(0.02, (top - 0.2) / height, group, fontsize=11, weight="bold", va="center")
+        fig.text(0.98, (top - 0.2) / height, count, fontsize=8, va="center", ha="right", color="#5b616b")
+        rule = Line2D([0.02, 0.98], [(top - 0.34) / height] * 2, color="#5b616b", lw=0.8)
+        fig.add_artist(rule)
+        top -= HEADING
+        for k, j in enumerate(items):
+            row, column = divmod(k, COLUMNS)
+            place = (0.035 + 0.193 * column, (top - PANEL * (row + 1) + 0.65) / height, 0.16, (PANEL - 1.05) / height)
+            _panel(fig.add_axes(place), arrays, int(j))
+        top -= PANEL * -(-len(items) // COLUMNS)
+    sets = SETS[: 1 + len(arrays["items/missing"][1:])]
+    handles = [Patch(facecolor=style.REAL, alpha=0.45), *[Line2D([], [], color=c, ls=s) for _, c, s in sets[1:]]]
+    fig.legend(handles, [style.LABELS[name] for name, _, _ in sets], loc="lower center", ncols=3)
     return fig
+
+
+def _panel(axis, arrays: dict, j: int) -> None:
+    """One item's distribution, with its missing rates under the title."""
+    label, unit = (str(np.atleast_1d(arrays[key])[j]) for key in ("items/labels", "items/units"))
+    if f"marginal/{j}/edges" in arrays:
+        _numeric(axis, arrays[f"marginal/{j}/edges"], arrays[f"marginal/{j}/density"], unit)
+        if str(np.atleast_1d(arrays["items/types"])[j]) == "date":
+            axis.xaxis.set_major_formatter(lambda day, _: str(np.datetime64(round(day), "D")))
+            axis.locator_params(axis="x", nbins=2)
+    else:
+        _discrete(axis, style.texts(arrays, f"marginal/{j}/categories"), arrays[f"marginal/{j}/shares"])
+    real, pseudo = 100 * arrays["items/missing"][:2, j]
+    axis.set_title(f"{style.shortened(label, 24)}\n", fontsize=8.5)
+    axis.text(0, 1.03, f"missing: real {real:.0f} %, pseudo {pseudo:.0f} %", transform=axis.transAxes, fontsize=6.5,
+              color="#5b616b")  # fmt: skip
+    axis.tick_params(labelsize=7)
 
 
 def _numeric(axis, edges: np.ndarray, density: np.ndarray, unit: str) -> None:
     axis.stairs(density[0], edges, fill=True, color=style.REAL, alpha=0.35)
-    axis.stairs(density[2], edges, color=style.BASELINE, ls="--", lw=1.0)
+    if len(density) > 2:
+        axis.stairs(density[2], edges, color=style.BASELINE, ls="--", lw=1.0)
     axis.stairs(density[1], edges, color=style.PSEUDO, lw=1.3)
     axis.set_yticks([])
     axis.locator_params(axis="x", nbins=4)
@@ -70,8 +102,9 @@ def _numeric(axis, edges: np.ndarray, density: np.ndarray, unit: str) -> None:
 
 def _discrete(axis, names: list[str], shares: np.ndarray) -> None:
     place = np.arange(len(names))
-    for k, (_, colour, _) in enumerate(SETS):
-        axis.bar(place + 0.27 * (k - 1), 100 * shares[k], 0.26, color=colour, alpha=0.6 if k == 0 else 0.95)
+    for k, (_, colour, _) in enumerate(SETS[: len(shares)]):
+        shift = 0.27 * (k - (len(shares) - 1) / 2)
+        axis.bar(place + shift, 100 * shares[k], 0.26, color=colour, alpha=0.6 if k == 0 else 0.95)
     wide = max(map(len, names)) * len(names) > 18
     axis.set_xticks(place, [style.shortened(n, 15) for n in names], rotation=30 if wide else 0, fontsize=6.5,
                     ha="right" if wide else "center", rotation_mode="anchor" if wide else "default")  # fmt: skip
@@ -81,17 +114,23 @@ def _discrete(axis, names: list[str], shares: np.ndarray) -> None:
 
 
 def heatmaps(arrays: dict) -> Figure | None:
-    """Correlation matrices of the items in the clustered order of the real one, and the difference pseudo - real."""
-    order = arrays["correlation/order"]
+    """Correlation matrices of the items by group, clustered within each as the real one, and pseudo - real."""
+    order = np.atleast_1d(arrays["correlation/order"])
     if len(order) < 2:
         return None
-    names = [style.shortened(style.texts(arrays, "correlation/names")[o], 24) for o in order]
-    real, pseudo, naive = (arrays[f"correlation/{k}"][np.ix_(order, order)] for k in ("train", "pseudo", "baseline"))
-    panels = (("Real (founders)", real, 1.0), ("Pseudo", pseudo, 1.0), ("Baseline", naive, 1.0),
-              ("Pseudo − real", pseudo - real, 0.3))  # fmt: skip
+    labels = dict(zip(style.texts(arrays, "items/names"), style.texts(arrays, "items/labels"), strict=True))
+    codes = [style.texts(arrays, "correlation/names")[o] for o in order]
+    names = [style.shortened(labels.get(code, code), 24) for code in codes]
+    tables = [arrays[f"correlation/{k}"][np.ix_(order, order)] for k in ("train", "pseudo")]
+    panels = [("Real (founders)", tables[0], 1.0), ("Pseudo", tables[1], 1.0)]
+    if "correlation/baseline" in arrays:
+        panels.append(("Baseline", arrays["correlation/baseline"][np.ix_(order, order)], 1.0))
+    panels.append(("Pseudo − real", tables[1] - tables[0], 0.3))
     side = float(np.clip(0.1 * len(order), 4.2, 8))
     fig, axes = plt.subplots(2, 2, figsize=(2 * side + 1, 2 * side), sharex=True, sharey=True)
-    for axis, (title, matrix, top) in zip(axes.ravel(), panels, strict=True):
+    for axis in axes.ravel()[len(panels) :]:
+        axis.axis("off")
+    for axis, (title, matrix, top) in zip(axes.ravel(), panels, strict=False):
         image = axis.imshow(np.ma.masked_invalid(matrix), cmap="RdBu_r", vmin=-top, vmax=top, interpolation="nearest")
         image.set_rasterized(True)
         axis.set_facecolor("#e6e8ec")
@@ -99,12 +138,36 @@ def heatmaps(arrays: dict) -> Figure | None:
         axis.grid(visible=False)
         axis.tick_params(length=0)
         fig.colorbar(image, ax=axis, shrink=0.7, label="correlation" if top == 1 else "difference")
-    size = float(np.clip(52 * side / len(order), 2.5, 7.5))
-    for row, axis in ((r, a) for r in (0, 1) for a in axes[r]):
-        axis.set_yticks(range(len(names)), names, fontsize=size)
-        if row:
-            axis.set_xticks(range(len(names)), names, fontsize=size, rotation=90)
+    _group_borders(axes, np.atleast_1d(arrays["correlation/group_sizes"]))
+    _name_rows(axes, names, style.texts(arrays, "correlation/groups"), arrays["correlation/group_sizes"], side)
     return fig
+
+
+def _group_borders(axes: np.ndarray, sizes: np.ndarray) -> None:
+    for edge in np.cumsum(sizes)[:-1] - 0.5:
+        for axis in axes.ravel():
+            axis.axhline(edge, color="#1c2230", lw=0.6)
+            axis.axvline(edge, color="#1c2230", lw=0.6)
+
+
+def _name_rows(axes: np.ndarray, names: list[str], groups: list[str], sizes: np.ndarray, side: float) -> None:
+    """Names of the items while they can be read, and of their groups; else of the groups alone."""
+    sizes = np.atleast_1d(sizes)
+    middle = np.cumsum(sizes) - (sizes + 1) / 2
+    if len(names) > MOST_NAMES:
+        places, texts, size = middle, [style.shortened(g, 28) for g in groups], 8.0
+    else:
+        places, texts, size = range(len(names)), names, float(np.clip(52 * side / len(names), 2.5, 7.5))
+        for axis in axes[0]:
+            above = axis.secondary_xaxis("top")
+            above.set_xticks(middle, [style.shortened(g, 18) for g in groups], fontsize=7, rotation=30, ha="left")
+            above.tick_params(length=0)
+            above.spines["top"].set_visible(False)
+    for row in (0, 1):
+        for axis in axes[row]:
+            axis.set_yticks(places, texts, fontsize=size)
+            if row:
+                axis.set_xticks(places, texts, fontsize=size, rotation=90)
 
 
 def pairs(arrays: dict) -> Figure | None:
@@ -118,16 +181,17 @@ def pairs(arrays: dict) -> Figure | None:
     tables = (("pseudo", "Pseudo", style.PSEUDO), ("baseline", "Baseline", style.BASELINE),
               ("holdout", "Real holdout (noise floor)", style.HOLDOUT))  # fmt: skip
     for axis, (key, title, colour) in zip(axes, tables, strict=True):
+        if f"correlation/{key}" not in arrays:
+            axis.axis("off")
+            continue
         other = arrays[f"correlation/{key}"][upper]
         seen = np.isfinite(real) & np.isfinite(other)
         if not seen.any():
             continue
         style.identity(axis, -1, 1)
         axis.scatter(real[seen], other[seen], s=8, color=colour, alpha=0.5, lw=0, rasterized=True)
-        strong = seen & (np.abs(real) > 0.1)
-        slope = (real[strong] @ other[strong]) / (real[strong] @ real[strong]) if strong.any() else np.nan
         gap = np.sqrt(np.mean((real[seen] - other[seen]) ** 2))
-        axis.text(0.03, 0.97, f"RMS difference {gap:.3f}\nslope (|ρ| > 0.1) {slope:.2f}", va="top",
+        axis.text(0.03, 0.97, f"RMS difference {gap:.3f}", va="top",
                   transform=axis.transAxes, fontsize=8)  # fmt: skip
         axis.set(title=title, xlabel="correlation, founders")
     limit = min(1.02, 1.1 * float(np.nanmax(np.abs(real))) if np.isfinite(real).any() else 1.0)
@@ -180,15 +244,65 @@ def deciles(arrays: dict) -> Figure | None:
 
 
 def learning(arrays: dict) -> Figure | None:
-    """Loss by epoch, and the Kullback-Leibler part of it."""
+    """Loss by epoch of the chosen training, the other trials of the search behind it, and the divergence of z."""
     curve = arrays.get("curve")
     if curve is None or curve.empty:
         return None
-    fig, axes = plt.subplots(1, 2, figsize=(8.4, 3.2))
-    axes[0].plot(curve["epoch"], curve["train_loss"], color=style.REAL, label="families trained on")
-    axes[0].plot(curve["epoch"], curve["validation_loss"], color=style.HOLDOUT, ls="--", label="families left out")
+    chosen = curve[curve["chosen"] == 1] if "chosen" in curve else curve
+    fig, axes = plt.subplots(1, 2, figsize=(8.4, 3.4))
+    lines = [] if "chosen" not in curve else list(curve[curve["chosen"] != 1].groupby(["trial", "round"]))
+    for k, (_, other) in enumerate(lines):
+        label = "other trials, families left out" if k == 0 else None
+        axes[0].plot(other["epoch"], other["validation_loss"], color=style.BASELINE, lw=0.6, alpha=0.7, label=label)
+    if chosen["train_loss"].notna().any():  # private training tells no loss of the people it is trained on
+        axes[0].plot(chosen["epoch"], chosen["train_loss"], color=style.REAL, label="families trained on")
+    axes[0].plot(chosen["epoch"], chosen["validation_loss"], color=style.HOLDOUT, ls="--", label="families left out")
     axes[0].set(title="Loss", xlabel="epoch", ylabel="loss (nats a person)")
-    axes[0].legend()
-    axes[1].plot(curve["epoch"], curve["kl"], color=style.PSEUDO)
+    _focus(axes[0], np.concatenate([chosen[c].dropna() for c in ("train_loss", "validation_loss")]))
+    axes[0].legend(fontsize=7.5)
+    if chosen["kl"].notna().any():
+        axes[1].plot(chosen["epoch"], chosen["kl"], color=style.PSEUDO)
+    else:
+        axes[1].text(0.5, 0.5, "not told: trained with differential privacy", ha="center", transform=axes[1].transAxes)
     axes[1].set(title="Information in the latent variable", xlabel="epoch", ylabel="KL divergence (nats a person)")
+    return fig
+
+
+def _focus(axis, losses: np.ndarray) -> None:
+    """Limits of the axis that keep the end of the chosen curve readable, whatever the others did."""
+    if len(losses):
+        low, high = losses.min(), np.quantile(losses, 0.98)
+        room = max(high - low, 1e-3)
+        axis.set_ylim(low - 0.1 * room, high + 0.3 * room)
+
+
+def search(arrays: dict) -> Figure | None:
+    """Validation loss of every trial of the search against each setting, the chosen one marked."""
+    table = arrays.get("search")
+    if table is None or len(table) < 2:
+        return None
+    table = table[np.isfinite(table["validation_loss"])]
+    shown = [key for key in SEARCHED if key in table]
+    rounds = table["rounds"] if "rounds" in table else table["validation_loss"] * 0 + 1
+    last = rounds == rounds.max()
+    chosen = table["chosen"] == 1 if "chosen" in table else table["validation_loss"] == table["validation_loss"].min()
+    fig, axes = plt.subplots(1, len(shown), figsize=(2.5 * len(shown) + 0.6, 2.9), sharey=True, squeeze=False)
+    for axis, key in zip(axes[0], shown, strict=True):
+        groups = ((last & ~chosen, "o", style.REAL, "trained to the end"),
+                  (~last & ~chosen, "x", style.BASELINE, "stopped after a first round"),
+                  (chosen, "*", style.PSEUDO, "chosen"))  # fmt: skip
+        for rows, mark, colour, label in groups:
+            if rows.any():
+                axis.scatter(table.loc[rows, key], table.loc[rows, "validation_loss"], marker=mark, color=colour,
+                             s=110 if mark == "*" else 26, label=label, zorder=3 if mark == "*" else 2)  # fmt: skip
+        values = np.unique(table[key])
+        if key != "depth" and len(values) > 1 and values.min() > 0:
+            axis.set_xscale("log")
+        ticks = values if len(values) <= 6 else np.geomspace(values.min(), values.max(), 3) if values.min() > 0 else []
+        if len(ticks):
+            axis.set_xticks(ticks, [f"{v:.3g}" for v in ticks])
+            axis.minorticks_off()
+        axis.set(xlabel=SEARCHED[key])
+    axes[0, 0].set_ylabel("loss of families left out\n(nats a person)")
+    style.legend_above(fig, *axes[0, 0].get_legend_handles_labels())
     return fig

@@ -14,7 +14,35 @@ from pseudocohort.files import atomic
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 SYMBOLS = {"within": "✔", "beyond": "✘", "stated": "–"}
 WORDS = {"within": "meets its goal", "beyond": "misses its goal", "stated": "stated"}
-GROUPS = {"genomes": "Genomes", "items": "Items", "scores": "Scores", "association": "Associations", "copies": "Copies"}
+GROUPS = {
+    "genomes": "Genomes",
+    "items": "Items",
+    "item groups": "Items by group",
+    "scores": "Scores",
+    "association": "Associations",
+    "copies": "Copies",
+}
+MODELS = {
+    "cvae": "conditional variational autoencoder",
+    "cart": "sequential regression trees (CART)",
+    "marginal": "items drawn one by one",
+}
+METHODS = {
+    "cvae": "by a neural network from polygenic scores",
+    "cart": "by regression trees from polygenic scores",
+    "marginal": "drawn one by one, without the scores",
+}
+COMPARED = {  # columns of the comparison of models: key of evaluation.items.GOALS, heading
+    "c2st": "C2ST (AUC)",
+    "transfer": "TSTR/TRTR",
+    "partial_correlation": "partial correlation R",
+    "correlation": "correlation R",
+    "correlation_slope": "correlation slope",
+    "marginal": "marginal R",
+    "score_link": "score link R",
+    "score_slope": "score slope",
+}
+SETTINGS = {"hidden": "hidden units", "depth": "depth", "latent": "latent size", "learning_rate": "learning rate"}
 WITHHELD = ("seed",)  # configuration keys that are not shown
 
 # Name of the figure, section, title, alternative text. Captions are those of workflow/report/.
@@ -39,6 +67,8 @@ FIGURES = (
      "Scatter plots of the correlation of every pair of items in founders against pseudo people, baseline, holdout."),
     ("learning_curve", "items", "Training of the phenotype network",
      "Line charts of the loss and of the latent information by epoch of training."),
+    ("search", "items", "Search for the network's settings",
+     "Scatter plots of the loss on held-out families of every trial against each setting, the chosen one marked."),
     ("manhattan", "association", "Associations along the genome",
      "Mirrored Manhattan plots of three traits, founders above, pseudo people below."),
     ("qq", "association", "Quantiles of the p-values",
@@ -51,25 +81,33 @@ FIGURES = (
 
 
 def write_page(output: str | Path, *, figures: str | Path, captions: str | Path, summary: str | Path,
-               import_report: str | Path, weights: str | Path, dictionary: str | Path,
-               run_config: str | Path) -> None:  # fmt: skip
+               import_report: str | Path, weights: str | Path, dictionary: str | Path, run_config: str | Path,
+               models: str | Path | None = None, model: str | Path | None = None) -> None:  # fmt: skip
     """Write the report from the results of a run; every argument is a path.
 
     figures: directory of the SVG files and of manhattan/ (one a trait).  captions: directory of the .rst files.
-    summary, import_report, weights: JSON.  run_config: YAML with `config` and `versions`.
+    summary, import_report, weights, models: JSON.  model: directory of the trained model, whose search.tsv tells how
+    it was found, and whose privacy.json is there if it was trained with differential privacy.  run_config: YAML with
+    `config` and `versions`.
     A figure whose file is not there is left out.
     """
     what = read_dictionary(dictionary)
     run = yaml.safe_load(Path(run_config).read_text(encoding="utf-8"))
     pictures, by_trait = _figures(Path(figures), Path(captions)), _by_trait(Path(figures) / "manhattan")
-    page = render(load_metrics([summary]), pictures, by_trait, _json(import_report), _json(weights), what, run)
+    given = {"compared": _compared({} if models is None else _json(models)), "trained": _trained(model),
+             "privacy": _privacy(model)}  # fmt: skip
+    page = render(load_metrics([summary]), pictures, by_trait, _json(import_report), _json(weights), what, run, **given)
     with atomic(output) as part:
         part.write_text(page, encoding="utf-8")
 
 
 def render(metrics: list[dict], figures: dict[str, list[dict]], by_trait: list[dict], import_report: dict,
-           weights: dict, dictionary: Dictionary, run: dict) -> str:  # fmt: skip
-    """The page's HTML. figures: by section, dicts name, title, alt, caption, source; by_trait: name, source."""
+           weights: dict, dictionary: Dictionary, run: dict, compared: dict | None = None, trained: str = "",
+           privacy: dict | None = None) -> str:  # fmt: skip
+    """The page's HTML. figures: by section, dicts name, title, alt, caption, source; by_trait: name, source.
+
+    compared: see `_compared`; trained: a sentence about the training; privacy: results/model/privacy.json.
+    """
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True,
                                      undefined=jinja2.StrictUndefined)  # fmt: skip
     environment.filters |= {"number": number, "interval": interval}
@@ -87,6 +125,8 @@ def render(metrics: list[dict], figures: dict[str, list[dict]], by_trait: list[d
         config=_flat({k: v for k, v in config.items() if k not in WITHHELD}), versions=run["versions"],
         chroms=[str(c) for c in config["chromosomes"]], example=_example(dictionary), run=config,
         covariates=_covariates(import_report.get("people", {}).get("sex", {}), dictionary),
+        compared=compared, trained=trained, privacy=privacy,
+        method=METHODS[config.get("model", "cvae")], by_group=_by_group(metrics),
     )  # fmt: skip
 
 
@@ -104,6 +144,58 @@ def number(value: float | int | str | None) -> str:
 def interval(values: list | None) -> str:
     """`low to high`, or nothing."""
     return f"{number(values[0])} to {number(values[1])}" if values and None not in values else ""
+
+
+def _compared(report: dict) -> dict | None:
+    """Table of the comparison of models: heads, rows (name, chosen, cells: value, interval, verdict), note."""
+    models = report.get("models", {})
+    if len(models) < 2:
+        return None
+    keys = [key for key in COMPARED if any(key in goals for goals in models.values())]
+    rows = []
+    for name, goals in models.items():
+        cells = [goals.get(key) for key in keys]
+        rows.append({"name": MODELS.get(name, name), "chosen": name == report.get("chosen"), "cells": [
+            {"value": None} if c is None else {"value": c["value"] if c["ratio"] is None else c["ratio"],
+             "interval": c["interval"], "verdict": c["verdict"]} for c in cells]})  # fmt: skip
+    goals = next(iter(models.values()))
+    heads = [{"name": COMPARED[key], "goal": goals.get(key, {}).get("goal", "").split(",")[0]} for key in keys]
+    as_good = [MODELS.get(name, name) for name in report.get("as_good", [])]
+    return {"heads": heads, "rows": rows, "note": report.get("note", ""), "as_good": as_good,
+            "calibrated": report.get("calibrated", False)}  # fmt: skip
+
+
+def _by_group(metrics: list[dict]) -> list[dict]:
+    """A row a group of items: name and ratios of distributions, correlations within, and with other groups."""
+    rows: dict[str, dict] = {}
+    for line in (m for m in metrics if m["group"] == "item groups"):
+        name, what = line["metric"].rsplit(": ", 1)
+        key = {"correlations within": "within", "correlations with other groups": "others"}.get(what, "distribution")
+        rows.setdefault(name, {"name": name, "within": None, "others": None, "distribution": None})[key] = line["ratio"]
+    return list(rows.values())
+
+
+def _trained(model: str | Path | None) -> str:
+    """One sentence on the search, from search.tsv."""
+    path = None if model is None else Path(model) / "search.tsv"
+    if path is None or not path.exists():
+        return ""
+    rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
+    trials = [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
+    best = next((t for t in trials if t.get("chosen") == "1"), trials[0] if len(trials) == 1 else {})
+    shown = [f"{name} {float(best[key]):g}" for key, name in SETTINGS.items() if key in best]
+    sentence = f"{len(trials)} trial{'s' if len(trials) != 1 else ''} of settings."
+    if shown:
+        sentence += f" Chosen: {', '.join(shown)}."
+    if best.get("best_epoch") == "0":
+        sentence += " No epoch of training was better on the families left out than the start, which was kept."
+    return sentence
+
+
+def _privacy(model: str | Path | None) -> dict | None:
+    """What privacy.json of the trained model says; None without."""
+    path = None if model is None else Path(model) / "privacy.json"
+    return _json(path) if path is not None and path.exists() else None
 
 
 def _verdicts(metrics: list[dict]) -> list[dict]:

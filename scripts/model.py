@@ -1,11 +1,14 @@
-"""Train the phenotype network on the founders' scores and items."""
+"""Train a model of the items on the founders' scores and items."""
+
+import shutil
+from pathlib import Path
 
 import pandas as pd
 
 from pseudocohort.cohort.dictionary import read_dictionary
 from pseudocohort.files import read_seed
 from pseudocohort.job import logged
-from pseudocohort.phenotype.training import save_model, train_network
+from pseudocohort.phenotype.models import save_model, train_model
 
 with logged(snakemake.log[0]):
     people = pd.read_parquet(snakemake.input.people)
@@ -14,12 +17,19 @@ with logged(snakemake.log[0]):
         pd.read_parquet(path)[train].reset_index(drop=True)
         for path in (snakemake.input.phenotypes, snakemake.input.scores)
     )
-    model = train_network(
+    checkpoint = Path(snakemake.params.checkpoint)
+    model = train_model(
+        snakemake.params.training["kind"],
         phenotypes,
         people[train].reset_index(drop=True),
         scores,
         read_dictionary(snakemake.input.dictionary),
-        snakemake.params.network,
+        snakemake.params.training["network"],
         read_seed(snakemake.input.seed),
+        checkpoint=checkpoint,
+        dp=snakemake.params.training["dp"],
+        threads=snakemake.threads,
     )
     save_model(snakemake.output[0], model)
+    if snakemake.params.training["kind"] == "cvae":
+        shutil.rmtree(checkpoint, ignore_errors=True)  # what a killed training left is of no use any more

@@ -1,0 +1,30 @@
+"""Dates: whole days since 1970-01-01 inside, ISO text outside."""
+
+import re
+
+import numpy as np
+import pandas as pd
+
+DATE = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
+
+
+def days_of(cells: pd.Series) -> pd.Series:
+    """Days since 1970-01-01, float64; NaN where a text cell is no day of the calendar as YYYY-MM-DD or YYYY/MM/DD."""
+    parts = cells.str.extract(f"^{DATE.pattern}$")
+    dates = pd.to_datetime(
+        parts[0].str.cat([parts[1].str.zfill(2), parts[2].str.zfill(2)], sep="-"), format="%Y-%m-%d", errors="coerce"
+    )
+    days = dates.to_numpy().astype("datetime64[D]").astype("int64").astype("float64")
+    return pd.Series(days, index=cells.index).mask(dates.isna())
+
+
+def as_dates(days) -> pd.Series:
+    """Days since 1970-01-01 (n,), NaN missing, as datetime64[s]; what is no whole day is rounded."""
+    days = pd.Series(days, dtype="float64")
+    whole = np.rint(days).fillna(0).to_numpy().astype("int64")
+    return pd.Series(whole.astype("datetime64[D]").astype("datetime64[s]"), index=days.index).where(days.notna())
+
+
+def iso(days: float) -> str:
+    """One day as YYYY-MM-DD."""
+    return str(np.datetime64(round(days), "D"))
