@@ -75,7 +75,7 @@ def test_no_rule_is_broken_whatever_the_latents(rules, bounded):
         table = table.clip(0.5, 90.2) if bounded else table
         items = [number(name, rules=rules.get(name, ()), decimals=decimals, **limits) for name in names]
         dictionary = Dictionary(tuple(items))
-        for n in (2000, 50):  # ranked, and not
+        for n in (2000, 40):  # ranked, and not
             shape = 0.3 + 3 * random.random()
 
             def latent(encoding, n=n, shape=shape):

@@ -33,6 +33,7 @@ from pseudocohort.evaluation.items import evaluate_items
 from pseudocohort.evaluation.metrics import load_arrays, load_metrics, metric, save_arrays, save_metrics
 from pseudocohort.genome.drift import expectation
 from pseudocohort.genome.founders import pseudo_people
+from pseudocohort.report import page, style
 from pseudocohort.report.figures_association import draw_associations
 from pseudocohort.report.figures_genomes import draw_genomes
 from pseudocohort.report.figures_items import draw_items
@@ -402,3 +403,10 @@ def test_page_is_rendered_by_a_browser_without_network(run, tmp_path):
     assert len(np.unique(pixels[:1000].reshape(-1, 3), axis=0)) > 50  # text and colours on the first screen
     orange = (np.abs(pixels.astype(int) - [217, 95, 2]).sum(axis=2) < 30).sum()
     assert orange > 2000, "the pseudo cohort's colour is in the figures"
+
+
+def test_a_figure_without_data_is_left_out_of_the_page(tmp_path):
+    style.drawn(lambda arrays: None, {}, tmp_path / "search.svg")
+    style.drawn(lambda arrays: style.nothing("drawn"), {}, tmp_path / "learning_curve.svg")
+    names = [figure["name"] for figure in page._figures(tmp_path, tmp_path)["items"]]
+    assert names == ["learning_curve"]

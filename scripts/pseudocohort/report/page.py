@@ -10,6 +10,7 @@ import yaml
 from pseudocohort.cohort.dictionary import Dictionary, read_dictionary
 from pseudocohort.evaluation.metrics import MINIMUM_PEOPLE, load_metrics
 from pseudocohort.files import atomic
+from pseudocohort.report import EMPTY
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 SYMBOLS = {"within": "✔", "beyond": "✘", "stated": "–"}
@@ -214,7 +215,7 @@ def _figures(folder: Path, captions: Path) -> dict[str, list[dict]]:
     sections: dict[str, list[dict]] = {}
     for name, section, title, alt in FIGURES:
         path, caption = folder / f"{name}.svg", captions / f"{name}.rst"
-        if path.exists():
+        if path.exists() and f"<dc:title>{EMPTY}<" not in path.read_text(encoding="utf-8"):
             text = " ".join(caption.read_text(encoding="utf-8").split()) if caption.exists() else ""
             sections.setdefault(section, []).append(
                 {"name": name, "title": title, "alt": alt, "caption": text, "source": _embedded(path)})  # fmt: skip

@@ -15,6 +15,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from pseudocohort.files import atomic
+from pseudocohort.report import EMPTY
 
 REAL, PSEUDO, BASELINE, HOLDOUT = "#1f3b73", "#d95f02", "#8a8f98", "#12908e"
 LABELS = {"real": "real (founders)", "pseudo": "pseudo", "baseline": "baseline (independent items)",
@@ -31,12 +32,12 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def save(fig: Figure, path: str | Path) -> None:
+def save(fig: Figure, path: str | Path, title: str = "") -> None:
     """Write an SVG without date; clouds of points are marked `rasterized` by the figures themselves."""
     with atomic(path) as part, warnings.catch_warnings():
         # Text stays text in the SVG, so a glyph that matplotlib's own font lacks is drawn by the reader's.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        fig.savefig(part, format="svg", metadata={"Date": None, "Creator": None})
+        fig.savefig(part, format="svg", metadata={"Date": None, "Creator": None, "Title": title})
     plt.close(fig)
 
 
@@ -44,7 +45,7 @@ def drawn(draw: Callable[[dict], Figure | None], arrays: dict, path: str | Path)
     """Draw a figure in the house's style, or say in its place that there is nothing to draw."""
     with plt.rc_context(SETTINGS):
         fig = draw(arrays)
-        save(fig if fig is not None else nothing(), path)
+        save(fig if fig is not None else nothing(), path, EMPTY if fig is None else "")
 
 
 def nothing(text: str = "This run has no data for this figure.") -> Figure:
