@@ -14,7 +14,6 @@ threads) and, after a slash, wall seconds; compilation is in them.
 """
 
 import argparse
-import inspect
 import logging
 import sys
 import time
@@ -169,8 +168,7 @@ def ablated(cut: Split, dictionary: Dictionary, settings: dict) -> Iterator[Draw
             continue
         yield _sample(name, model, cost, cut)
         yield _sample(f"{name}{', ' if part else ', without '}calibration", model, cost, cut, calibrate=False)
-        if not part and "polish" in inspect.signature(sample_model).parameters:
-            yield _sample("without polish", model, cost, cut, polish=False)
+        if not part:  # the calibration is part of the polish
             yield _sample("without polish, calibration", model, cost, cut, calibrate=False, polish=False)
 
 

@@ -2,15 +2,16 @@
 
     python benchmarks/phenotype_scale.py [--quick] [--no-sample] [PEOPLExITEMS ...]
 
-Each size runs in a process of its own: encode, train for two epochs (the second is measured; every epoch costs the
-same, so the whole training is epochs x that), sample without calibration. Data: a factor model of mixed items (half
-continuous, a quarter binary, the rest ordinal, nominal and counts) in panels of 25 missing together.
+Each size runs in a process of its own: encode, grow the forest, train for two epochs (the second is measured; every
+epoch costs the same, so the whole training is epochs x that), sample with calibration. Data: a factor model of mixed
+items (half continuous, a quarter binary, the rest ordinal, nominal and counts) in panels of 25 missing together.
 Seconds are CPU seconds. Printed: a markdown table, then a projection to 100,000 x 1,000:
   CPU     floating-point operations of the training counted from the shapes (`operations`), at the rate measured here
-          at the largest size; encoding and sampling by people x items;
+          at the largest size; encoding by people x items, the forest by people (PEOPLE at most) x atoms x columns that
+          are compared, sampling with calibration by people x atoms^2;
   GPU     the operations at ASSUMED_FLOPS and the bytes (`traffic`) at ASSUMED_BYTES, which were not measured;
-  memory  14 bytes a person and atom in numpy (low, high, score float32, dense, active bool) beside the table itself; on
-          the device six arrays of the parameters, blocks of data and a batch's activations.
+  memory  18 bytes a person and atom in numpy (low, high, score, guess float32, dense, active bool) beside the table
+          itself; on the device six arrays of the parameters, blocks of data and a batch's activations.
 """
 
 import argparse
@@ -67,7 +68,7 @@ def _item(name: str, j: int, value: np.ndarray, random) -> tuple[pd.Series, Item
 def measure(size: str, sample: bool) -> dict:
     """The row of one size; CPU seconds, MiB."""
     n, items = map(int, size.split("x"))
-    from pseudocohort.phenotype import fitting, search
+    from pseudocohort.phenotype import fitting, forest, search
     from pseudocohort.phenotype.common import fit_common
     from pseudocohort.phenotype.model_files import PhenotypeModel
     from pseudocohort.phenotype.sampling import sample_people
@@ -77,21 +78,25 @@ def measure(size: str, sample: bool) -> dict:
     clock = [time.process_time()]
     common, data, c = fit_common(table, people, scores, dictionary)
     clock.append(time.process_time())
+    trees, guess = forest.grow_forest(data, c, people["family"].to_numpy(), 1)
+    data = data._replace(guess=guess)
+    clock.append(time.process_time())
     settings, held = Settings(epochs=2, batch=plan_size(n, Settings())[1]), np.arange(n) < n // 10
     shape = search.make_shape(common.encoding, c.shape[1], settings)
     job = fitting.make_job(data, c, held, search.atom_names(common.encoding), shape, settings, 1)
     end = fitting.fit(job, after=lambda progress: clock.append(time.process_time()))
     network = fitting.with_leaves(shape, _leaves(end.kept))
     code = fitting.aggregate_posterior(network, data, c)
-    model = PhenotypeModel(network, *common, *code, settings, fitting.curve(end.rows), pd.DataFrame())
+    model = PhenotypeModel(network, *common, *code, settings, fitting.curve(end.rows), pd.DataFrame(), forest=trees)
     clock.append(time.process_time())
     if sample:
-        sample_people(model, scores, people["sex"], people["stratum"], 1, calibrate=False)
-    encode, first, epoch, _, sampled = np.diff([*clock, time.process_time()])
+        sample_people(model, scores, people["sex"], people["stratum"], 1)
+    encode, grown, first, epoch, _, sampled = np.diff([*clock, time.process_time()])
     return {
         "people": n, "items": items, "atoms": len(job.names), "conditions": c.shape[1], "batch": job.batch,
-        "epochs": plan_size(n - n // 10, Settings())[0], "encode s": encode, "compile s": first - epoch,
-        "epoch s": epoch, "sample s": sampled if sample else None, "GFLOP/s": operations(job) / epoch / 1e9,
+        "epochs": plan_size(n - n // 10, Settings())[0], "encode s": encode, "forest s": grown,
+        "compile s": first - epoch, "epoch s": epoch,
+        "sample s": sampled if sample else None, "GFLOP/s": operations(job) / epoch / 1e9,
         "peak MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }  # fmt: skip
 
@@ -132,14 +137,16 @@ def project(rows: pd.DataFrame, people: int = 100_000, items: int = 1_000) -> st
     work = steps * batch * (6 * weights(atoms, c) + 300 * atoms) + 40 * weights(atoms, c) * steps
     moved, cells = traffic(atoms, c, steps * batch, steps), people * items / (last["people"] * last["items"])
     sampled = (last["sample s"] or np.nan) * cells * atoms / last["atoms"]
+    grown = last["forest s"] * min(people, 20_000) / min(last["people"], 20_000) * (atoms / last["atoms"]) ** 2
     device = 6 * weights(atoms, c) * 4 + 2**26 + batch * atoms * 250
     lines = [
         f"{people:,} x {items:,} ({atoms:,} atoms): {epochs} epochs of batches of {batch}, {steps:,} steps",
-        f"encoding {last['encode s'] * cells / 3600:.2f} CPU h; sampling about {sampled / 3600:.2f} CPU h uncalibrated",
+        f"encoding {last['encode s'] * cells / 3600:.2f} CPU h; sampling {sampled / 3600:.2f} CPU h",
+        f"forest {grown / 3600:.2f} CPU h (trees of 20,000 people at most)",
         f"training {work:.2g} operations: {work / last['GFLOP/s'] / 3.6e12:.2f} CPU h at {last['GFLOP/s']:.0f} GFLOP/s",
         f"on a GPU {work / ASSUMED_FLOPS:.1f} s of arithmetic at {ASSUMED_FLOPS:.0e}/s,",
         f"{moved / ASSUMED_BYTES:.1f} s of traffic ({moved:.1e} bytes) at {ASSUMED_BYTES:.1e}/s (both assumed)",
-        f"memory: {14 * people * atoms / 2**30:.1f} GiB encoded, {8 * people * items / 2**30:.1f} GiB table or more; "
+        f"memory: {18 * people * atoms / 2**30:.1f} GiB encoded, {8 * people * items / 2**30:.1f} GiB table or more; "
         f"device {device / 2**30:.2f} GiB",
     ]
     return "\n".join(lines)
