@@ -22,6 +22,7 @@ with logged(snakemake.log[0]):
         pseudo_scores,
         read_dictionary(s.dictionary),
         read_seed(s.seed),
-        calibrated=p.calibrate,
+        calibrated=tuple(p.calibrated),
+        private=tuple(p.private),
     )
     save_comparison(snakemake.output[0], comparison)

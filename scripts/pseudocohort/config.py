@@ -14,6 +14,7 @@ from pseudocohort.errors import InputError
 
 _POWER_OF_TEN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
 WHOLE = ("Y", "MT")  # pass whole from one parent: no genetic map, no scores, no association
+DRAFT = "results/dictionary_draft.tsv"  # output of the rule draft_dictionary
 SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
 
 
@@ -142,7 +143,19 @@ def _describe(place) -> str:
 
 
 def check_files(config: dict) -> None:
-    """Raise InputError for the first input file that does not exist and is not made by the workflow itself."""
+    """Raise InputError for the first input file that does not exist and is not made by the workflow itself.
+
+    Nor may the dictionary be the draft's own output, which a changed table would draft anew over the user's edits.
+    """
+    dictionary = config["input"].get("dictionary")
+    if dictionary and split_sheet(dictionary)[0].resolve() == Path(DRAFT).resolve():
+        raise InputError(
+            "the dictionary is the draft itself, which is written anew when the phenotype table changes",
+            where="config key input.dictionary",
+            expected="a file that no rule writes",
+            remedy=f"copy it and name the copy: cp {DRAFT} config/dictionary.tsv, "
+            "then input.dictionary: config/dictionary.tsv",
+        )
     for key, pattern in input_paths(config):
         chromosomes = [c for c in config["chromosomes"] if key != "input.maps" or c not in WHOLE]
         for chrom in chromosomes if "{chrom}" in pattern else [""]:

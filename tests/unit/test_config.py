@@ -7,6 +7,7 @@ import yaml
 
 from pseudocohort import config
 from pseudocohort.errors import InputError
+from pseudocohort.phenotype.settings import PARTS
 
 ROOT = Path(__file__).parents[2]
 
@@ -86,6 +87,22 @@ def test_a_missing_file_is_named_with_its_key(demo, tmp_path):
     (tmp_path / "chr20.vcf.gz").touch()
     with pytest.raises(InputError, match=r"chr21\.vcf\.gz\n  where:    config key input.genotypes"):
         config.check_files(config.resolve(demo))
+
+
+def test_the_parts_that_can_be_left_out_are_the_networks():
+    without = config.load_schema()["properties"]["network"]["properties"]["without"]
+    assert tuple(without["items"]["enum"]) == PARTS
+    assert without["description"].endswith(": " + ", ".join(PARTS) + ".")
+
+
+@pytest.mark.parametrize("path", ["results/dictionary_draft.tsv", "./results/../results/dictionary_draft.tsv"])
+def test_the_draft_itself_is_no_dictionary(demo, path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for given in (path, f"{tmp_path}/results/dictionary_draft.tsv"):
+        demo["input"]["dictionary"] = given
+        with pytest.raises(InputError, match=r"config key input\.dictionary") as caught:
+            config.check_files(config.resolve(demo))
+        assert "cp results/dictionary_draft.tsv config/dictionary.tsv" in caught.value.remedy
 
 
 def test_the_table_of_keys_is_the_schema():

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from latents import decode, normal_latents
 from pseudocohort.cohort.dictionary import Dictionary, Item, broken_rules, structurally_missing
 from pseudocohort.errors import InputError
-from pseudocohort.phenotype.decoding import decode, normal_latents, people_table
+from pseudocohort.phenotype.decoding import people_table
 from pseudocohort.phenotype.encoding import (
     encode,
     encoding_from_json,

@@ -61,6 +61,7 @@ def assert_refused(tmp_path, rows, *texts, header=HEADER):
         read(tmp_path, "\n".join([header, *rows]) + "\n")
     for text in texts:
         assert text in str(caught.value)
+    assert caught.value.remedy
 
 
 def test_write_and_read_are_inverse(tmp_path):
@@ -128,7 +129,7 @@ def test_short_dictionary_has_defaults(tmp_path):
         ([row(decimals="1.5")], ["decimals is not a whole number"]),
         ([row(minimum="5", maximum="1")], ["the limits are not in order"]),
         ([row(minimum="1", detection_limit="0.1")], ["minimum <= detection_limit <= maximum"]),
-        ([row(categories="1|2")], ["a continuous item has no categories"]),
+        ([row(categories="1|2")], ["an item of type continuous has no categories"]),
         ([row(type="binary", categories="1|2|3")], ["a binary item with 3 categories"]),
         ([row(type="ordinal")], ["needs its categories"]),
         ([row(type="ordinal", categories="1|1.0|2")], ["not distinct"]),
@@ -197,7 +198,7 @@ def test_short_dictionary_has_defaults(tmp_path):
         ([row(type="date", detection_limit="2020-02-03")], ["a date has no detection_limit"]),
         ([row(type="date", decimals="1")], ["a date has no decimals"]),
         ([row(type="date", trait="yes")], ["a date cannot be a trait"]),
-        ([row(type="date", categories="1|2")], ["a date item has no categories"]),
+        ([row(type="date", categories="1|2")], ["an item of type date has no categories"]),
     ],
 )
 def test_bad_rows_are_refused(tmp_path, rows, texts):

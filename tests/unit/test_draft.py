@@ -8,6 +8,7 @@ import pytest
 
 from draft_tables import coded_survey, japanese_health_check
 from pseudocohort.cohort.dictionary import (
+    Dictionary,
     broken_rules,
     draft_dictionary,
     read_dictionary,
@@ -237,6 +238,68 @@ def test_draft_takes_rare_answers_and_tails_for_what_they_are():
     assert rows["remark"].missing_codes == (("broken tube", "unknown"),)
     assert all(not rows[name].missing_codes for name in kinds if name not in ("mixed", "remark"))
     assert rows["agreement"].role == "ignore"
+
+
+def test_what_tells_who_somebody_is_is_left_out():
+    rng = np.random.default_rng(12)
+    n = 60
+    far = rng.choice(10**9, n, replace=False) + 11
+    day = np.datetime64("1950-01-01") + rng.integers(0, 9000, n)
+    compact = [str(d).replace("-", "") for d in day]
+    ignored = {
+        "カルテ": far,
+        "保険証番号": far,
+        "chart_no": far,
+        "card": far,
+        "code_a": [f"{v:010d}" for v in far // 100],
+        "記号": [f"{v:04d}" for v in rng.integers(1, 3000, n)],
+        "生年月日": day,
+        "DOB": day,
+        "birth": compact,
+        "visit": compact,
+        "受診": [f"平成{y}年{m}月3日" for y, m in rng.integers(1, 12, (n, 2))],
+        "採血": [f"H{y}.{m}.3" for y, m in rng.integers(1, 12, (n, 2))],
+    }
+    kept = {
+        "area": far,
+        "month": [f"{v:02d}" for v in rng.integers(1, 6, n)],
+        "births": rng.poisson(1, n),
+        "birth_weight": rng.normal(3000, 400, n).round(-1),
+        "exhaled_no": rng.gamma(4, 5, n).round(3),
+        "受診日": day,
+    }
+    rows = {row.name: row for row in draft_dictionary(pd.DataFrame(ignored | kept).astype(str)).rows}
+    assert [name for name, row in rows.items() if row.role == "ignore"] == list(ignored)
+    assert all("check: " in rows[name].note for name in ignored)
+    assert "write YYYY-MM-DD" in rows["visit"].note
+    assert "write YYYY-MM-DD" in rows["受診"].note
+    assert "another whole number; an id?" in rows["area"].note
+    assert rows["area"].type == "continuous"
+
+
+def test_the_draft_holds_no_cell_of_single_people(tmp_path):
+    rng = np.random.default_rng(13)
+    n = 400
+    weight = rng.normal(60, 9, n).round(1).astype(str)
+    weight[:3] = ["see Tanaka", "broke scale", "broke scale"]
+    score = rng.integers(1, 6, n).astype(str)
+    score[5] = "asked his wife"
+    lead = rng.normal(5, 1, n).round(2).astype(str)
+    lead[:9] = "clotted"
+    city = rng.choice(["Osaka", "Kobe"], n)
+    city[:4] = ["Nara", "Nara", "Nara", "Uji"]
+    rows = draft_dictionary(pd.DataFrame({"weight": weight, "score": score, "lead": lead, "city": city})).rows
+    rows = {row.name: row for row in rows}
+    assert rows["weight"].missing_codes == rows["score"].missing_codes == ()
+    assert (rows["weight"].type, rows["score"].type) == ("continuous", "ordinal")
+    assert "check: 3 cells are not numbers" in rows["weight"].note
+    assert "check: 1 cells are not numbers" in rows["score"].note
+    assert rows["lead"].missing_codes == (("clotted", "unknown"),)
+    assert set(rows["city"].categories) == {"Osaka", "Kobe", "Nara", "Uji"}
+    assert "check: 2 categories of fewer than 5 people; merge or remove them before release" in rows["city"].note
+    write_dictionary(tmp_path / "d.tsv", Dictionary(tuple(rows.values())))
+    text = (tmp_path / "d.tsv").read_text(encoding="utf-8")
+    assert not any(word in text for word in ("Tanaka", "broke", "wife"))
 
 
 def test_draft_finds_sums_and_orders_and_invents_none():

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from latents import decode, normal_latents
 from pseudocohort.cohort.dictionary import Dictionary, Item, structurally_missing
 from pseudocohort.errors import InputError
 from pseudocohort.phenotype.conditions import (
@@ -19,7 +20,7 @@ from pseudocohort.phenotype.conditions import (
     natural_spline,
     sex_codes,
 )
-from pseudocohort.phenotype.decoding import decode, normal_latents, people_table
+from pseudocohort.phenotype.decoding import people_table
 from pseudocohort.phenotype.encoding import (
     asked_in_table,
     digits,
@@ -149,6 +150,32 @@ def test_positive_values_stay_positive_and_an_outlier_stretches_nothing():
     np.testing.assert_allclose(-mirrored[::-1][300:], fit_quantile(spoilt).value(u)[300:], rtol=1e-6)
 
 
+@pytest.mark.parametrize("flip", [1, -1])
+@pytest.mark.parametrize(("offset", "wild"), [(0, 250_000.0), (1000, 250_000.0), (0, 1e12)])
+def test_an_outlier_beyond_the_last_step_decides_nothing(flip, offset, wild):
+    """Ten to nineteen people beyond the outermost step are a lone group, without a group before it to compare with."""
+    u = np.array([0.99, 0.993, 0.997, 1.0])
+    u = u if flip > 0 else 1 - u
+    heaped, beyond = np.repeat(np.arange(10.0), 100), np.arange(11.0, 22.0)
+
+    def tail(last):
+        return flip * fit_quantile(flip * np.concatenate([heaped, beyond, [last]]) + offset).value(u) - flip * offset
+
+    clean, spoilt = tail(22.0), tail(wild)
+    assert clean[0] == pytest.approx(10.3, abs=0.1)
+    assert (spoilt - 9 < 1.5 * (clean - 9)).all()
+    np.testing.assert_allclose(tail(100 * wild), spoilt)
+
+
+def test_a_value_near_zero_below_the_first_step_decides_nothing():
+    """Tails of positive values run over logarithms, where a tiny value is far out."""
+    heaped, below = np.repeat(np.arange(50.0, 60.0), 100), np.linspace(5.0, 20.0, 11)
+    u = np.linspace(0, 0.012, 7)
+    clean, spoilt = (fit_quantile(np.concatenate([heaped, below, [least]])).value(u) for least in (4.0, 1e-30))
+    assert (clean > 0).all()
+    np.testing.assert_allclose(np.log(spoilt), np.log(clean), atol=2.0)
+
+
 def test_encode_then_decode_gives_back_every_value_that_is_not_smoothed():
     table, dictionary, sex = mixed_table()
     encoding = fit_encoding(table, sex, dictionary)
@@ -266,11 +293,12 @@ def test_bad_items_are_refused(change, text):
         fit_encoding(change(table), sex, dictionary)
 
 
-def test_an_identifier_is_refused():
-    names = tuple(f"p{i}" for i in range(120))
-    dictionary = Dictionary((Item("code", "nominal", categories=names),))
-    with pytest.raises(InputError, match="item code has 120 categories for 120 people: an identifier"):
-        fit_encoding(pd.DataFrame({"code": names}), np.ones(120, dtype=np.int8), dictionary)
+def test_dates_in_the_order_of_recruitment_are_no_identifier():
+    days = np.sort(np.random.default_rng(3).choice(3000, 400, replace=False)).astype(float)
+    encoding = fit_encoding(
+        pd.DataFrame({"visit": days}), np.ones(400, dtype=np.int8), Dictionary((Item("visit", "date"),))
+    )
+    assert encoding.items[0].name == "visit"
 
 
 def test_rules_in_a_circle_are_refused():

@@ -10,7 +10,15 @@ from pseudocohort.evaluation.classifier import auc
 from pseudocohort.evaluation.copies import row_copies
 from pseudocohort.evaluation.item_figures import histogram_edges
 from pseudocohort.evaluation.items import evaluate_items
-from pseudocohort.evaluation.metrics import against_floor, compared, ks_distance, metric, real_halves, tv_distance
+from pseudocohort.evaluation.metrics import (
+    against_floor,
+    compared,
+    ks_distance,
+    metric,
+    ranged,
+    real_halves,
+    tv_distance,
+)
 from pseudocohort.evaluation.relations import correlations
 from pseudocohort.evaluation.tables import encode
 
@@ -200,16 +208,43 @@ def test_histogram_edges_of_whole_numbers_and_of_a_constant():
 
 
 def test_halves_that_do_not_differ_or_have_no_value_are_no_division_by_zero():
-    real, pseudo, family = np.zeros((40, 1)), np.ones((30, 1)), np.arange(40).astype(str)
-    halves = real_halves(family, np.repeat(["A", "B"], 20), np.random.default_rng(7))
+    real, pseudo, family = np.zeros((80, 1)), np.ones((60, 1)), np.arange(80).astype(str)
+    halves = real_halves(family, np.repeat(["A", "B"], 40), np.random.default_rng(7))
 
     def gap(x, y):
         return np.abs(x.mean(axis=0) - y.mean(axis=0))
 
     result = against_floor(gap, real, pseudo, halves, family, np.random.default_rng(8))
-    assert result[:3] == (1, 0, 40)  # the least floor is half a person of twenty
-    assert result.interval == pytest.approx((40, 40))
+    assert result[:3] == (1, 0, 80)  # the least floor is half a person of forty
+    assert result.interval == pytest.approx((80, 80))
     assert compared("items", "a distance", result, 1.25)["verdict"] == "beyond"
     empty = against_floor(gap, real * np.nan, pseudo, halves, family, np.random.default_rng(8))
     line = compared("items", "a distance", empty._replace(value=1.0), 1.25)
     assert (line["ratio"], line["verdict"]) == (None, "stated")
+
+
+def test_halves_of_fewer_than_forty_people_get_no_verdict():
+    real, pseudo, family = np.zeros((78, 1)), np.ones((60, 1)), np.arange(78).astype(str)
+    halves = real_halves(family, np.repeat(["A", "B"], 39), np.random.default_rng(7))
+    result = against_floor(lambda x, y: np.abs(x.mean(0) - y.mean(0)), real, pseudo, halves, family,
+                           np.random.default_rng(8))  # fmt: skip
+    line = compared("items", "a distance", result, 1.25, note="a note")
+    assert (line["verdict"], line["note"], line["ratio"]) == ("stated", "a note; too few people", 78)
+    line = ranged("items", "a slope", 0.5, (0.4, 0.6), 0.97, 1.03, people=39)
+    assert (line["verdict"], line["note"]) == ("stated", "too few people")
+    assert ranged("items", "a slope", 0.5, (0.4, 0.6), 0.97, 1.03, people=40)["verdict"] == "beyond"
+
+
+def test_a_tiny_holdout_has_no_verdict_but_on_facts():
+    rng, n = np.random.default_rng(14), 400
+    people, scores = make_people(n, rng), make_scores(n, rng)
+    people["part"] = np.where(np.arange(n) < 30, "A", np.where(np.arange(n) < 60, "B", "train"))
+    people["family"] = np.arange(n).astype(str)
+    real = make_items(people["sex"].to_numpy(), scores[list(TRAITS)].to_numpy(), rng)
+    pseudo = pseudo_frame(people["sex"].to_numpy(), shuffled(real, rng), rng)
+    lines, _ = evaluate_items(people, real, pseudo, pseudo, scores, scores, DICTIONARY, 1)
+    for text in ("distribution of single items (", "correlations of items (", "slope of pseudo on real correlations",
+                 "single item by distribution", "missing values and their", "pseudo over real (mean"):  # fmt: skip
+        line = find({line["metric"]: line for line in lines}, text)
+        assert line["verdict"] == "stated"
+        assert "too few people" in line["note"]

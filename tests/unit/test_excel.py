@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from pseudocohort.cohort.excel import split_sheet
-from pseudocohort.cohort.tables import read_table
+from pseudocohort.cohort.tables import read_table, require_columns
 from pseudocohort.config import check_files
 from pseudocohort.errors import InputError
 
@@ -85,6 +85,16 @@ def test_broken_workbooks_are_refused(workbook, tmp_path):
     assert_refused(workbook(Data=[["a", "b"], [1, 2, 3]]), "rows of t.xlsx do not have as many cells as the header")
     formulas = workbook(Data=[["a", "b"], [1, "=A2+1"], [2, "=A3+1"]])
     assert_refused(formulas, "2 formulas whose results are not in the file", "first in row 2", "Excel or LibreOffice")
+
+
+def test_a_column_of_another_sheet_is_found_by_the_message(workbook):
+    path = workbook(Cover=[["about", "us"], ["x", "y"]], Data=[["person", "b"], [1, 2]])
+    with pytest.raises(InputError, match="has no column 'person'") as caught:
+        require_columns(read_table(path), ["person"], path)
+    assert f"{path.name}#Data (it has Cover, Data)" in caught.value.remedy
+    with pytest.raises(InputError, match="has no column 'c'") as caught:
+        require_columns(read_table(f"{path}#Data"), ["c"], f"{path}#Data")
+    assert "another sheet than Data, as in t.xlsx#Cover" in caught.value.remedy
 
 
 def test_a_workbook_is_an_input_that_exists(workbook):

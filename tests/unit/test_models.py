@@ -145,7 +145,30 @@ def test_the_note_says_where_a_simpler_model_would_do():
         "Sequential CART (cart) is better than the model of independent marginals (marginal), which has "
         "classifier 0.9 for 0.5: `model: cart` is the better choice."
     )
-    assert "cannot be said" in comparison.explain("cvae", "cart", None, [])
+
+
+def test_too_few_people_are_no_excuse_where_a_simpler_model_meets_a_goal():
+    nothing = metric("items", "x", np.nan)
+    chosen, simple = (
+        judged(0.5, 1, 1) | {"transfer": nothing, "partial_correlation": nothing} | {"c2st": line}
+        for line in (
+            metric("items", "c", 0.7, interval=(0.61, 0.8), goal="≤ 0.55", within=False),
+            metric("items", "c", 0.47, interval=(0.4, 0.55), goal="≤ 0.55", within=True),
+        )
+    )
+    both = {"cvae": chosen, "cart": simple}
+    assert comparison.undecided("cvae", "cart", both) == (
+        "Sequential CART (cart) against the network (cvae): too few people for TSTR/TRTR and partial R. "
+        "There is: classifier 0.47 (0.4 to 0.55) for 0.7 (0.61 to 0.8)."
+    )
+    assert comparison.simpler_meets("cvae", ["cart"], both) == [
+        "Sequential CART (cart), a simpler model, meets a goal that the network (cvae) misses: classifier "
+        "(0.47 (0.4 to 0.55); the network (cvae) has 0.7 (0.61 to 0.8)): consider `model: cart`."
+    ]
+    assert comparison.simpler_meets("cart", ["cvae"], {"cart": chosen, "cvae": simple}) == []
+    assert comparison.simpler_meets("cvae", ["cart"], {"cvae": simple, "cart": simple}) == []
+    empty = {"cvae": chosen | {"c2st": nothing}, "cart": simple}
+    assert comparison.undecided("cvae", "cart", empty).endswith("There is no other judge.")
 
 
 def test_models_are_compared_by_the_same_judges(tmp_path):
@@ -158,8 +181,11 @@ def test_models_are_compared_by_the_same_judges(tmp_path):
     shuffled = good.apply(lambda column: column.sample(frac=1, random_state=len(column.name)).to_numpy())
     tables = {"cvae": pd.concat([first, good], axis=1), "marginal": pd.concat([first, shuffled], axis=1)}
     tables["cart"] = tables["cvae"].copy()
-    found = comparison.compare_models(people, table, scores, tables, new_scores, DICTIONARY, 3)
+    found = comparison.compare_models(people, table, scores, tables, new_scores, DICTIONARY, 3, calibrated=("cart",),
+                                      private=("cvae",))  # fmt: skip
     assert found["chosen"] == "cvae"
+    assert found["calibrated"] == {"cvae": False, "marginal": False, "cart": True}
+    assert found["private"] == {"cvae": True, "marginal": False, "cart": False}
     assert list(found["models"]) == ["cvae", "marginal", "cart"]
     assert found["models"]["cart"] == found["models"]["cvae"]  # the same splits and draws for each
     assert found["as_good"] == ["cart"]

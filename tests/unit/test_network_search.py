@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -154,6 +155,33 @@ def test_a_killed_training_goes_on_to_the_same_bits(tmp_path, caplog):
     assert whole.curve.equals(again.curve)
     assert (folder / checkpoint.NAME).stat().st_mode & 0o777 == 0o600
     assert not list(folder.glob(".partial-*"))
+
+
+def test_time_left_counts_neither_compilation_nor_earlier_processes(tmp_path, monkeypatch, caplog):
+    """Epochs of 2 s on a clock of the test's own; the first of a process takes 500 s more, to compile."""
+    now = [1000.0]
+    monkeypatch.setattr(search, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    settings, epochs = {**QUICK, "epochs": 10, "patience": 10}, [0]
+    run_epoch = fitting.run_epoch
+
+    def slow(*arguments):
+        if epochs[0] == 4 and now[0] < 90_000:
+            raise KeyboardInterrupt
+        now[0] += 2.0 if epochs[0] else 502.0
+        epochs[0] += 1
+        return run_epoch(*arguments)
+
+    monkeypatch.setattr(fitting, "run_epoch", slow)
+    monkeypatch.setattr(search, "EVERY", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        training.train_network(*small_cohort(), settings, 5, checkpoint=tmp_path)
+    now[0], epochs[0] = 90_000.0, 0
+    with caplog.at_level("INFO", logger="pseudocohort"):
+        training.train_network(*small_cohort(), settings, 5, checkpoint=tmp_path)
+    lines = [r.message for r in caplog.records if "train loss" in r.message]
+    assert "going on after epoch" in caplog.text
+    assert lines[0].endswith("time left not known yet")
+    assert [line.rsplit(", ", 1)[1] for line in lines[-3:]] == ["4 s left", "2 s left", "0 s left"]
 
 
 def stored(tmp_path, monkeypatch, seed=5):

@@ -6,9 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pseudocohort.cohort import phenotype_checks
 from pseudocohort.cohort.dictionary import Dictionary, Item, readable
+from pseudocohort.cohort.phenotype_checks import FEWEST_VALUES, check_enough_values
 from pseudocohort.cohort.phenotypes import import_phenotypes, read_items
 from pseudocohort.errors import InputError
+from pseudocohort.phenotype.conditions import FEWEST
+from pseudocohort.phenotype.encoding import MINIMUM_VALUES
 
 ITEMS = Dictionary(
     (
@@ -38,7 +42,8 @@ def cohort(tmp_path):
     return load
 
 
-def test_phenotypes_of_all_kinds(cohort, caplog):
+def test_phenotypes_of_all_kinds(cohort, caplog, monkeypatch):
+    monkeypatch.setattr(phenotype_checks, "_NOT_ASKED", 1.0)  # of four people one is a quarter
     changes = {
         0: {"years": "NA", "crp": "<0.1", "ill": "1.0", "births": "3"},
         1: {"crp": "0.05", "ill": "0", "births": "1"},
@@ -246,6 +251,76 @@ def test_one_value_a_person_is_an_id(tmp_path):
     assert many(tmp_path, "date", (np.datetime64("1950-01-01") + numbers).astype(str))["x"].nunique() == 40
     assert many(tmp_path, "count", np.append(numbers[:-1], numbers[0]))["x"].nunique() == 39
     assert many(tmp_path, "count", numbers[:15])["x"].nunique() == 15  # so few may well differ
+
+
+def test_ids_by_their_name_and_by_their_digits(tmp_path):
+    rng = np.random.default_rng(5)
+    far = rng.choice(10**9, 40, replace=False) + 17
+    for name in ("カルテ番号", "保険証", "chart_no", "insurance_card", "ChartNo", "No."):
+        with pytest.raises(InputError, match="as an id has"):
+            many(tmp_path, "continuous", far, name)
+    assert many(tmp_path, "continuous", far, "insurance_cost")["insurance_cost"].nunique() == 40
+    even = rng.choice(9 * 10**7, 300, replace=False) + 10**7
+    for numbers in (even, np.cumsum(rng.integers(1, 9000, 300))):
+        with pytest.raises(InputError, match="as an id has"):
+            many(tmp_path, "continuous", numbers)
+    area = np.exp(rng.normal(16, 0.5, 300)).astype(int)
+    assert many(tmp_path, "continuous", area)["x"].nunique() > 290
+    days = np.sort(rng.choice(4000, 300, replace=False)) + np.datetime64("2010-01-01")
+    assert many(tmp_path, "date", days.astype(str))["x"].nunique() == 300  # in the order of recruitment
+    names = tuple(f"A{i % 170}" for i in range(300))
+    with pytest.raises(InputError, match="170 different values for its 300 people"):
+        many(tmp_path, "nominal", names, categories=tuple(dict.fromkeys(names)))
+
+
+def women_only(tmp_path, men):
+    """40 of 80 people are women and have a value; so have `men` of the others."""
+    table = pd.DataFrame(
+        {"person": [f"p{i}" for i in range(80)], "births": [i % 3 if i < 40 + men else "" for i in range(80)]}
+    )
+    table.to_csv(tmp_path / "t.csv", index=False)
+    people = pd.DataFrame({"person": table["person"], "sex": np.repeat([2, 1], 40).astype(np.int8)})
+    dictionary = Dictionary((Item("births", "count", asked_if=WOMEN),))
+    return import_phenotypes(tmp_path / "t.csv", dictionary, people)[1]
+
+
+def test_a_condition_that_takes_away_many_values_is_refused(tmp_path):
+    assert women_only(tmp_path, 2)["removed_not_asked"] == {"births": 2}
+    with pytest.raises(InputError, match="3 of its 43 values are of people whom its condition leaves out") as caught:
+        women_only(tmp_path, 3)
+    assert "asked_if: sex=female" in str(caught.value)
+    assert "correct asked_if" in caught.value.remedy
+
+
+def test_columns_without_a_row_of_the_dictionary_are_told(cohort, caplog):
+    extra = {3: {"births": "1"}} | {i: {"diary": "x", "skipped": "y"} for i in range(3)}
+    with caplog.at_level(logging.WARNING, "pseudocohort"):
+        report = cohort(extra)[1]
+    assert report["columns_without_dictionary"] == ["diary"]
+    assert "1 columns have no row in the dictionary and are left out: diary" in caplog.text
+    assert cohort({3: {"births": "1"}})[1]["columns_without_dictionary"] == []
+
+
+def test_full_width_digits_are_named_in_the_remedy(cohort):
+    for item in ("crp", "beds", "ill"):
+        with pytest.raises(InputError) as caught:
+            cohort({1: {item: "１"}, 3: {"births": "1"}})
+        assert "full-width" in caught.value.remedy
+    with pytest.raises(InputError) as caught:
+        cohort({1: {"crp": "secret"}})
+    assert "full-width" not in caught.value.remedy
+
+
+def test_too_few_values_among_the_training_people_are_refused():
+    assert FEWEST_VALUES == MINIMUM_VALUES == FEWEST
+    people = pd.DataFrame({"part": ["train"] * 25 + ["A"] * 25})
+    dictionary = Dictionary((Item("years", "continuous", role="age"), Item("x", "continuous")))
+    frame = pd.DataFrame({"years": 50.0, "x": np.where(np.arange(50) < 5, np.nan, 1.0)})
+    check_enough_values(frame, people, dictionary, "t.csv")
+    for name in ("years", "x"):
+        few = frame.assign(**{name: frame[name].mask(np.arange(50) < 6)})
+        with pytest.raises(InputError, match=f"item {name} has 19 values among the 25 training people"):
+            check_enough_values(few, people, dictionary, "t.csv")
 
 
 def test_few_people_with_many_items_are_imported(tmp_path):

@@ -225,6 +225,7 @@ def cohort(n=300, seed=1):
 def trained(data, c, held, settings, seed=4, **dp):
     """(network, statement) of a private training with epsilon 8 unless told otherwise."""
     budget = {"epsilon": 8.0, "delta": 1e-4, "public_seed": False} | dp
+    budget = privacy.make_budget(budget, int((~held).sum()), 3)
     network, curve, noted = privacy.fit_private(data, c, held, list("abc"), SHAPE, settings, seed, budget)
     assert curve["train_loss"].isna().all()
     assert curve["kl"].isna().all()
@@ -252,6 +253,20 @@ def test_same_seed_same_weights_and_held_out_people_leave_no_trace():
     data.score[held] += 1
     without, _ = trained(data, c * np.where(held, 3, 1)[:, None].astype(np.float32), held, settings)
     np.testing.assert_array_equal(weights(first), weights(without))
+
+
+@pytest.mark.parametrize("bad", [3, 299])  # a person trained on, a person held out
+@pytest.mark.parametrize(("array", "value"), [("low", np.nan), ("score", np.inf), ("high", np.nan)])
+def test_what_is_no_number_is_refused_before_training(bad, array, value, monkeypatch):
+    data, c, held, settings = cohort()
+    getattr(data, array)[bad, 1] = value
+    monkeypatch.setattr(privacy, "_step", None)
+    with pytest.raises(InputError, match="training stopped in epoch 1: the loss is no longer a number for item b\n"):
+        trained(data, c, held, settings)
+    data, c, held, settings = cohort()
+    c[bad, 0] = value
+    with pytest.raises(InputError, match="the loss is no longer a number for item a, b, c\n"):
+        trained(data, c, held, settings)
 
 
 def test_much_noise_hides_and_little_noise_shows_the_correlation():
@@ -307,6 +322,9 @@ def test_private_model_holds_no_moments_and_says_what_epsilon_means(tmp_path, ca
         "baselines",
         "public",
         "rounding",
+        "given the coding",
+        "standardisation, median age, spline knots",
+        "taken as fixed",
     ):
         assert word in text
     for claim in ("safe", "anonym", "secure"):
@@ -353,9 +371,21 @@ def test_bad_budgets_are_refused(dp, search, text):
 
 def test_open_budget_has_defaults_and_train_network_checks_it():
     budget = privacy.make_budget({"epsilon": 2, "delta": None, "clip": None}, 1000, 40)
-    assert budget == (2, privacy.DELTA, pytest.approx(8.0), True)
+    assert budget == (2, privacy.DELTA, pytest.approx(14.0), True)
     with pytest.raises(InputError, match=r"delta is 0.1, but there are 3\d\d training people"):
         training.train_network(*tables(), QUICK, 3, dp={"epsilon": 1.0, "delta": 0.1})
+
+
+def test_default_clip_depends_on_the_dictionary_alone():
+    """One person's first missing value adds an atom, and is not to change the noise of all."""
+    table, people, scores, dictionary = tables()
+    holes = table.copy()
+    holes.loc[5, "x"] = np.nan
+    budget = {"epsilon": 3.0, "delta": 1e-4, "public_seed": False}
+    models = [training.train_network(t, people, scores, dictionary, QUICK, 3, dp=budget) for t in (table, holes)]
+    assert len(models[0].encoding.atoms) < len(models[1].encoding.atoms)
+    assert [m.privacy["clip"] for m in models] == [2 * privacy.CLIP] * 2
+    assert abs(50 * privacy.CLIP - 88 * 0.2) < 0.2  # NHANES, where 0.2 an atom was tried
 
 
 def test_an_epsilon_that_no_noise_reaches_is_refused(monkeypatch):

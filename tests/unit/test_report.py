@@ -93,7 +93,8 @@ def compared_models(c2st: float) -> dict:
     """results/evaluation/models.json of two models."""
     goals = {"c2st": metric("items", "AUC", c2st, interval=(0.5, 0.6), goal="≤ 0.55, or so", within=c2st <= 0.55),
              "correlation": metric("items", "correlation", 0.1, ratio=1.074, goal="R ≤ 1.1", within=True)}  # fmt: skip
-    return {"chosen": "cvae", "calibrated": True, "models": {"cvae": goals, "cart": goals}, "as_good": ["cart"],
+    return {"chosen": "cvae", "calibrated": {"cvae": True, "cart": True},
+            "private": {"cvae": False, "cart": False}, "models": {"cvae": goals, "cart": goals}, "as_good": ["cart"],
             "note": "Trees do as well on this table."}  # fmt: skip
 
 
@@ -294,8 +295,8 @@ def test_models_stand_beside_each_other_with_the_sentence_that_a_simpler_one_is_
     table = text[text.index('<table id="models">') :].split("</table>")[0]
     rows = re.findall(r"<tr>(.*?)</tr>", table, re.DOTALL)
     assert len(rows) == 3
-    assert "chosen for this cohort" in rows[1]
-    assert "chosen for this cohort" not in rows[2]
+    assert "configured" in rows[1]
+    assert "configured" not in rows[2]
     assert "0.543" in rows[1]
     assert "1.07" in rows[1]
     assert "0.500 to 0.600" in rows[1]
@@ -307,6 +308,43 @@ def test_models_stand_beside_each_other_with_the_sentence_that_a_simpler_one_is_
     (tmp_path / "models.json").write_text(json.dumps(one | {"as_good": []}))
     write_page(tmp_path / "report.html", **paths | {"models": tmp_path / "models.json"})
     assert '<table id="models">' not in (tmp_path / "report.html").read_text()
+
+
+def test_a_private_network_is_told_to_be_uncalibrated(run, tmp_path):
+    assert "people trained on: conditional variational autoencoder, sequential" in (run / "report.html").read_text()
+    private = {"calibrated": {"cvae": False, "cart": True}, "private": {"cvae": True, "cart": False}}
+    (tmp_path / "models.json").write_text(json.dumps(compared_models(0.6) | private))
+    write_page(tmp_path / "report.html", **inputs(run) | {"models": tmp_path / "models.json"})
+    text = (tmp_path / "report.html").read_text()
+    first = re.findall(r"<tr>(.*?)</tr>", text[text.index('<table id="models">') :].split("</table>")[0], re.DOTALL)[1]
+    assert "differentially private, not calibrated" in first
+    told = "people trained on: sequential regression trees (CART); not calibrated: conditional variational autoencoder."
+    assert told in text
+
+
+def test_page_tells_why_two_differences_of_correlations_differ_and_what_age_loses(run):
+    text = (run / "report.html").read_text()
+    assert "told here against a half of the holdout" in text
+    assert "sharp thresholds in age" in text
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+def test_table_of_models_fits_its_page(run, tmp_path):
+    wide = {key: metric("items", key, 0.1234, ratio=1.234, interval=(1.111, 1.333), goal="0.97 to 1.03", within=True)
+            for key in page.COMPARED}  # fmt: skip
+    report = compared_models(0.5) | {"models": dict.fromkeys(("cvae", "cart", "marginal"), wide)}
+    (tmp_path / "models.json").write_text(json.dumps(report | {"private": {"cvae": True}}))
+    write_page(tmp_path / "page.html", **inputs(run) | {"models": tmp_path / "models.json", "figures": tmp_path})
+    text = (tmp_path / "page.html").read_text()
+    script = "<script>var t = document.getElementById('models'), s = t.parentNode;"
+    script += "document.title = 'widths ' + s.scrollWidth + ' ' + s.clientWidth;</script></body>"
+    (tmp_path / "page.html").write_text(text.replace("</body>", script))
+    done = subprocess.run(
+        [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+         f"--user-data-dir={tmp_path}/profile", "--proxy-server=127.0.0.1:9", "--window-size=1200,900", "--dump-dom",
+         f"file://{tmp_path}/page.html"], check=True, capture_output=True, text=True, timeout=120)  # fmt: skip
+    needed, given = map(int, re.search(r"<title>widths (\d+) (\d+)</title>", done.stdout).groups())
+    assert needed <= given <= 1200
 
 
 def test_groups_of_items_have_a_table_of_their_ratios(run):

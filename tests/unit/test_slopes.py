@@ -6,7 +6,15 @@ import pytest
 from scipy.stats import t as t_distribution
 
 from pseudocohort.cohort.dictionary import Dictionary, Item
-from pseudocohort.evaluation.links import _kept_links, score_metrics, score_slopes
+from pseudocohort.evaluation.links import (
+    Side,
+    _kept_links,
+    expected_ratio,
+    grouped_slopes,
+    link_estimates,
+    rescaled,
+    score_metrics,
+)
 from pseudocohort.evaluation.metrics import (
     FOLDS,
     draws,
@@ -18,7 +26,7 @@ from pseudocohort.evaluation.metrics import (
 )
 from pseudocohort.evaluation.relations import correlations
 from pseudocohort.evaluation.slopes import Estimates, estimated, instrumented, squares, through_origin
-from pseudocohort.evaluation.tables import prepare
+from pseudocohort.evaluation.tables import Setting, capped, prepare
 
 K, HALF, TRAIN = 16, 200, 800
 UPPER = np.triu_indices(K, 1)
@@ -110,11 +118,16 @@ def test_score_slopes_equal_regressions_over_those_who_have_the_item():
     y += score @ rng.normal(size=(2, 3))
     y[:70, 1] = np.nan
     y[30:, 2] = np.nan
-    found = score_slopes(np.hstack([y, score]), 3).reshape(3, 2)
-    for j, first in ((0, 0), (1, 70)):
-        for t in range(2):
-            assert found[j, t] == pytest.approx(np.polyfit(score[first:, t], y[first:, j], 1)[0])
-    assert np.isnan(found[2]).all()  # thirty people are too few
+    pairs = np.array([[0, 0, 1, 1, 2], [0, 1, 0, 1, 0]])
+    group, members = rng.integers(0, FOLDS, 300), np.ones((2, 300), dtype=np.int8)
+    members[1, :150] = 0
+    found = grouped_slopes(Side(y.T, score.T), pairs, members, group)
+    for use, slopes in zip(members, found, strict=True):
+        for f in (-1, 0, 7):
+            for k, (j, t) in enumerate(pairs.T[:4]):
+                rows = (use == 1) & (group != f) & ~np.isnan(y[:, j])
+                assert slopes[f + 1, k] == pytest.approx(np.polyfit(score[rows, t], y[rows, j], 1)[0], rel=1e-5)
+    assert np.isnan(found[:, :, 4]).all()  # thirty people are too few
 
 
 def linked(n: int, effect: float, rng: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -143,6 +156,65 @@ def test_links_to_scores_of_a_fair_and_of_a_weak_model(parts):
     ratio = (0.15 / np.hypot(1, 0.15)) / (0.3 / np.hypot(1, 0.3))  # normal scores have variance 1
     assert weak["score_slope"]["value"] == pytest.approx(ratio, abs=0.07)
     assert {line["verdict"] for line in weak.values()} == {"beyond"}
+
+
+def test_links_are_those_of_the_general_code():
+    rng, n = np.random.default_rng(11), 600
+    part = np.array(["A", "B", "train"])[np.arange(n) % 3]
+    setting = Setting((), np.arange(n).astype(str), part, [], (), rng)
+    halves = real_halves(setting.family, part, rng)
+    rows = [rng.normal(size=(n, 5)) for _ in range(2)]
+    pairs = np.array([[0, 2, 1], [1, 0, 0]])
+    group = np.zeros(n, dtype=int)
+
+    def plain(x):
+        member = np.ones((1, len(x)), dtype=np.int8)
+        return grouped_slopes(Side(x[:, :3].T, x[:, 3:].T), pairs, member, group[: len(x)])[0, 0]
+
+    sides = [Side(x[:, :3].T, x[:, 3:].T) for x in rows]
+    seeded = setting._replace(rng=np.random.default_rng(12))
+    found, held = link_estimates(*sides, pairs, seeded, halves, True)
+    wanted = estimated(plain, *rows, part == "train", halves, setting.family, np.random.default_rng(12))
+    assert [e.fold for e in found] == [e.fold for e in wanted]
+    for a, b in zip(found, wanted, strict=True):
+        for x, y in zip(a[1:], b[1:], strict=True):
+            np.testing.assert_allclose(x, y, atol=1e-5)
+    np.testing.assert_allclose(held, plain(rows[0][part != "train"]), atol=1e-5)
+
+
+def test_a_model_that_hands_on_the_train_peoples_errors_has_a_score_link_of_one():
+    """Simulated: pseudo effects are the train people's own estimates, errors included."""
+    rng, n, k = np.random.default_rng(13), 800, 12
+    pairs = np.array(np.divmod(np.arange(k * k), k))
+    found = {}
+    for most in (5000, 120):
+        ratios = []
+        for _ in range(6):
+            score, noise = rng.normal(size=(2, n, k))
+            y = 0.1 * score + noise
+            effects = np.linalg.lstsq(score, y, rcond=None)[0]
+            new = rng.normal(size=(n, k))
+            made = new @ effects + rng.normal(size=(n, k)) * (y - score @ effects).std(axis=0)
+            setting = Setting((), np.arange(n).astype(str), np.array(["train"] * n), [], (), rng)
+            halves = capped(real_halves(setting.family, setting.part, rng, parts=("train", "train")), rng, most)
+            people = len(halves[0][0])
+            estimates, _ = link_estimates(Side(y.T, score.T), Side(made.T, new.T), pairs, setting, halves, False)
+            plain = squares(estimates, people)
+            scaled = rescaled(plain, expected_ratio(people, people, n))
+            assert scaled.ratio == pytest.approx(scaled.value / scaled.floor)
+            ratios.append((plain.ratio, scaled.ratio))
+        found[most] = np.mean(ratios, axis=0)
+    assert found[5000] == pytest.approx([np.sqrt(0.75), 1], abs=0.03)
+    assert found[120][1] == pytest.approx(1, abs=0.03)
+    assert expected_ratio(400, 400, 800) == pytest.approx(np.sqrt(0.75))
+
+
+def test_halves_are_capped_at_random_and_small_ones_left_alone():
+    halves = [(np.arange(100), np.arange(100, 130))]
+    ((first, second),) = capped(halves, np.random.default_rng(1), 40)
+    assert len(set(first)) == 40
+    assert 30 < first.mean() < 70
+    assert second.tolist() == halves[0][1].tolist()
 
 
 def test_of_very_many_links_those_to_own_scores_are_kept():

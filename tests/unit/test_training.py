@@ -10,6 +10,7 @@ import pytest
 from flax import nnx
 from scipy import stats
 
+from pseudocohort import counter
 from pseudocohort.cohort.dictionary import Dictionary, Item
 from pseudocohort.errors import InputError
 from pseudocohort.phenotype import fitting, training
@@ -57,6 +58,37 @@ def test_held_out_families_are_whole_and_enough():
     assert (held != training.held_out_families(family, 0.1, 5)).any()
     with pytest.raises(InputError, match="all training people are of one family"):
         training.held_out_families(np.repeat("f", 50), 0.1, 1)
+
+
+def test_ordinary_families_are_held_out_in_random_order_up_to_the_share():
+    family = np.random.default_rng(1).integers(0, 150, 600).astype(str)
+    labels, sizes = np.unique(family, return_counts=True)
+    for seed in range(20):
+        order = counter.order(counter.key(seed, "validation families"), len(labels))
+        first = order[: 1 + np.searchsorted(np.cumsum(sizes[order]), 60)]
+        assert set(family[training.held_out_families(family, 0.1, seed)]) == set(labels[first])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "least", "most"),
+    [
+        ([400, *[4] * 150], 0.1, 0.11),  # one of 40 %
+        ([300, 300, 300, 60, 40], 0.1, 0.1),
+        ([300, 300, 400], 0.3, 0.3),  # none fits: the smallest
+        ([999, 1], 0.001, 0.001),
+        ([500, 500], 0.5, 0.5),
+        ([1, 500, 499], 0.001, 0.5),
+        ([1, *[111] * 9], 0.11, 0.12),  # one person alone would judge nothing
+        ([1, 1], 0.5, 0.5),
+    ],
+)
+def test_large_families_are_not_held_out_while_smaller_ones_fit(sizes, least, most):
+    family = np.repeat(np.arange(len(sizes)), sizes)
+    for seed in range(30):
+        held = training.held_out_families(family, 0.1, seed)
+        assert least - 1e-9 <= held.mean() <= most + 1e-9
+        assert not set(family[held]) & set(family[~held])
+    assert 0 < training.held_out_families(family, 0.99, 1).sum() < len(family)
 
 
 def test_training_watches_the_held_out_families_only(monkeypatch):

@@ -1,9 +1,12 @@
 """Models of the items in the workflow: reused for more people, compared, and refused with dp where not private."""
 
 import json
+import os
 
 import pandas as pd
 import pytest
+
+from .conftest import ROOT, Run
 
 TRAINED = "Train the model of the items"
 DRAWN = "Pseudo phenotypes from the pseudo genomes' scores"
@@ -53,3 +56,25 @@ def test_models_are_compared_and_their_training_is_not_kept(tiny):
 
 def test_dp_with_a_model_without_it_is_refused(tiny):
     assert "dp is set, but the model is cart" in plan(tiny, model="cart", dp={"epsilon": 3})
+
+
+def test_a_part_of_the_run_does_not_name_results_of_an_earlier_one(tmp_path):
+    run = Run(tmp_path)
+    (tmp_path / "results").mkdir()
+    report = tmp_path / "results/report.html"
+    report.write_text("old")
+    os.utime(report, (1e9, 1e9))
+    done = run.snakemake("results/run_config.yaml")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "results/run_config.yaml").exists()
+    assert "The pseudo cohort:" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("dp", "wanted"), [(None, ["cvae", "cart"]), ({"epsilon": 3}, ["cart"])])
+def test_a_private_network_is_not_called_calibrated(tmp_path, dp, wanted):
+    run = Run(tmp_path, dp=dp)
+    rules = (ROOT / "workflow/rules/common.smk").read_text()
+    told = {"config": run.config, "__name__": "rules"}
+    start = rules.index("def private_models")
+    exec(rules[start : rules.index("def secrets")], told)  # functions of a Snakefile cannot be imported
+    assert told["calibrated_models"]() == wanted

@@ -29,7 +29,7 @@ rule draft_dictionary:
         phenotype_id=config["input"]["phenotype_id"],
         code=code("draft_dictionary"),
     message:
-        "A draft of the dictionary in {output}: check the rows whose note says `check`, then name the file in input.dictionary"
+        "A draft of the dictionary in {output}: copy it to config/, check the rows whose note says `check`, then name the copy in input.dictionary"
     script:
         "../../scripts/draft_dictionary.py"
 

@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import sys
+import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -15,7 +16,9 @@ from pseudocohort.closure import code_digest  # noqa: E402
 from pseudocohort.cohort.excel import split_sheet  # noqa: E402
 from pseudocohort.errors import InputError  # noqa: E402
 from pseudocohort.provenance import shareable  # noqa: E402
+from pseudocohort.report import ending  # noqa: E402
 
+STARTED = time.time()
 SUFFIXES = ["pgen", "pvar", "psam"]
 
 
@@ -122,6 +125,18 @@ def compared_models():
     return [kind for kind in config["compare_models"] if kind != config["model"]]
 
 
+def private_models():
+    """Those that are trained with differential privacy."""
+    return [] if config["dp"] is None else ["cvae"]
+
+
+def calibrated_models():
+    """Those whose draws are calibrated: to what only a model without differential privacy knows; marginals never."""
+    if not config["calibrate"]:
+        return []
+    return [kind for kind in ["cvae", "cart"] if kind not in private_models()]
+
+
 def secrets():
     """Who descends from whom, where the configuration keeps it."""
     if not config["keep_mosaic"]:
@@ -204,19 +219,12 @@ def unless_kept(path):
 
 
 def finish(config):
-    """Delete the truth that an earlier run kept, where it is not to be kept; name the results of a complete run."""
+    """Delete the truth that an earlier run kept, where it is not to be kept; tell warnings and a complete run's results."""
     if not config["keep_mosaic"]:
         Path("results/pedigree.npz").unlink(missing_ok=True)
         shutil.rmtree("results/mosaic", ignore_errors=True)
-    if Path("results/report.html").exists():
-        print(
-            "\nThe report:        results/report.html\n"
-            "The pseudo cohort: results/synthetic/genotypes/chr{"
-            + ",".join(config["chromosomes"])
-            + "}.pgen (.pvar, .psam)\n"
-            "                   results/synthetic/phenotypes.tsv.gz (and .parquet)\n"
-            "                   results/synthetic/scores.parquet"
-        )
+    ending.tell_warnings("logs", STARTED)
+    ending.tell_results("results/report.html", config["chromosomes"], STARTED)
 
 
 def captions():

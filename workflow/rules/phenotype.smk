@@ -106,7 +106,8 @@ rule compare_models:
         runtime=minutes(30, 40),
     params:
         models=[config["model"], *compared_models()],
-        calibrate=config["calibrate"],
+        calibrated=calibrated_models(),
+        private=private_models(),
         code=code("compare_models"),
     message:
         "Compare models of the items: {params.models}"

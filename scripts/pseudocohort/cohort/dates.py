@@ -7,6 +7,12 @@ import pandas as pd
 
 DATE = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
 
+_NUMBER = r"(18|19|20)\d{6}"
+_ERA = (
+    r"(明治|大正|昭和|平成|令和)\s*(\d{1,2}|元)\s*[年./-].*|"
+    r"[MTSHRmtshr]\s*\d{1,2}\s*[年./-]\s*\d{1,2}\s*[月./-]\s*\d{1,2}日?|[MTSHR]\d{6}"
+)
+
 
 def days_of(cells: pd.Series) -> pd.Series:
     """Days since 1970-01-01, float64; NaN where a text cell is no day of the calendar as YYYY-MM-DD or YYYY/MM/DD."""
@@ -16,6 +22,17 @@ def days_of(cells: pd.Series) -> pd.Series:
     )
     days = dates.to_numpy().astype("datetime64[D]").astype("int64").astype("float64")
     return pd.Series(days, index=cells.index).mask(dates.isna())
+
+
+def dates_otherwise(cells: pd.Series) -> bool:
+    """Are all of the text cells (n,) days written as 20190401, or with a Japanese era: 平成31年4月1日, H31.4.1?"""
+    if len(cells) == 0:
+        return False
+    if cells.str.fullmatch(_ERA).all():
+        return True
+    if not cells.str.fullmatch(_NUMBER).all():
+        return False
+    return bool(days_of(cells.str[:4] + "-" + cells.str[4:6] + "-" + cells.str[6:]).notna().all())
 
 
 def as_dates(days) -> pd.Series:

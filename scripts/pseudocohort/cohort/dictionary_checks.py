@@ -13,7 +13,10 @@ def check_item(item: Item, where: str) -> None:
 
     def fail(what: str, column: str, expected: str = "", remedy: str = ""):
         raise InputError(
-            f"item {item.name}: {what}", where=f"{where}, column {column}", expected=expected, remedy=remedy
+            f"item {item.name}: {what}",
+            where=f"{where}, column {column}",
+            expected=expected,
+            remedy=remedy or f"correct {column}, or the item's type",
         )
 
     if item.role == "age" and item.type != "continuous":
@@ -38,13 +41,17 @@ def check_item(item: Item, where: str) -> None:
         _check_date(item, fail)
     if item.type in NUMERIC:
         if item.categories:
-            fail(f"a {item.type} item has no categories", "categories", "an empty cell")
+            fail(f"an item of type {item.type} has no categories", "categories", "an empty cell")
         bounds = [b for b in (item.minimum, item.detection_limit, item.maximum) if b is not None]
         if bounds != sorted(bounds):
             fail("the limits are not in order", "minimum", "minimum <= detection_limit <= maximum")
         return
     if any(v is not None for v in (item.minimum, item.maximum, item.detection_limit, item.decimals)):
-        fail(f"a {item.type} item has no minimum, maximum, detection_limit or decimals", "minimum", "empty cells")
+        fail(
+            f"an item of type {item.type} has no minimum, maximum, detection_limit or decimals",
+            "minimum",
+            "empty cells",
+        )
     if item.type == "binary" and len(item.categories) != 2:
         fail(f"a binary item with {len(item.categories)} categories", "categories", "two: no=label|yes=label")
     if len(item.categories) < 2:

@@ -11,16 +11,17 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from pseudocohort.cohort.dates import DATE, days_of
+from pseudocohort.cohort.dates import DATE, dates_otherwise, days_of
 from pseudocohort.cohort.dictionary import FILE_NAME, RESERVED, Dictionary, Item
-from pseudocohort.cohort.draft_columns import Column, column_of, group_of
+from pseudocohort.cohort.draft_columns import FEW, Column, column_of, group_of
 from pseudocohort.cohort.draft_rules import orders, series_of, sex_labels, skips, sound, sums
 from pseudocohort.cohort.draft_scales import categorical, is_count, is_rating, numbers_without_order
-from pseudocohort.cohort.draft_words import AGE, PRIVATE, UNIT
-from pseudocohort.cohort.identifiers import looks_like_an_id, named_like_an_id
+from pseudocohort.cohort.draft_words import AGE, BIRTH, PRIVATE, UNIT
+from pseudocohort.cohort.identifiers import ENOUGH, has_leading_zeros, looks_like_an_id, named_like_an_id
 from pseudocohort.cohort.tables import as_text
 
 SPIKE = 0.03  # share of values exactly at the minimum that suggests a detection limit
+LEADING_ZEROS = "check: whole numbers with leading zeros, as ids have"
 MANY = 60  # a text item with more distinct values than this is no nominal item
 _OTHER_DATES = re.compile(r"\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}.*|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}.*")
 _TIME = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
@@ -41,7 +42,16 @@ def draft(table: pd.DataFrame) -> Dictionary:
         if row.role == "age" and any(r.role == "age" for r in rows):
             row = _numeric(column, alike[_answers(column)])
         rows.append(_with_codes(_acceptable(row), column))
-    return Dictionary(tuple(_with_rules(columns, _metabolome(_one_kind(columns, rows)))))
+    rows = _with_rules(columns, _metabolome(_one_kind(columns, rows)))
+    return Dictionary(tuple(_with_rare(row, column) for row, column in zip(rows, columns, strict=True)))
+
+
+def _with_rare(row: Item, column: Column) -> Item:
+    """The row with a warning of categories that single people can be told by; the import needs their codes."""
+    rare = int((column.counts < FEW).sum()) if row.categories else 0
+    if not rare:
+        return row
+    return _noted(row, f"check: {rare} categories of fewer than {FEW} people; merge or remove them before release")
 
 
 def _answers(column: Column) -> frozenset[str]:
@@ -163,10 +173,21 @@ def _guess(column: Column, alike: int) -> Item:
     if PRIVATE.fullmatch(column.name):
         return _ignored(column, "check: the name says that it tells who somebody is")
     known = column.text[~column.missing]
+    if BIRTH.fullmatch(column.name):
+        return _ignored(column, "check: a date of birth tells who somebody is; give ages")
+    if dates_otherwise(known):
+        return _ignored(column, "check: dates in numbers or in eras; write YYYY-MM-DD to keep them")
+    if named_like_an_id(column.name) and has_leading_zeros(known):
+        return _ignored(column, LEADING_ZEROS)
     if (looks_like_an_id(column.name, "continuous", column.values.dropna()) and column.share == 1) or (
-        column.n >= 20 and named_like_an_id(column.name) and distinct > 0.9 * column.n
+        column.n >= ENOUGH
+        and named_like_an_id(column.name)
+        and distinct > 0.9 * column.n
+        and not (column.numeric and (column.values.dropna() % 1 != 0).any())  # nitric oxide is called NO
     ):
-        return _ignored(column, "an id: one value a person")
+        return _ignored(
+            column, "check: an id, by its name or its digits, for everybody has another; a measurement? then continuous"
+        )
     if column.numeric:
         return _numeric(column, alike)
     if all(DATE.fullmatch(value) for value in column.counts.index):
@@ -193,19 +214,24 @@ def _numeric(column: Column, alike: int) -> Item:
     seen = column.values.dropna()
     distinct = np.unique(seen)
     whole = bool((seen % 1 == 0).all())
-    strange = round((1 - column.share) * column.n)
+    other = round((1 - column.share) * column.n)
+    strange = other + column.stray
+    alone = whole and column.n >= ENOUGH and len(distinct) == column.n
     notes = [f"check: {strange} cells are not numbers"] if strange else []
+    notes += ["check: everybody has another whole number; an id? then give it the role ignore"] if alone else []
     name, minimum = column.name, 0.0 if seen.min() >= 0 else None
     group = group_of(name)
     if AGE.fullmatch(name) and seen.min() >= 0 and seen.max() <= 120 and len(distinct) > 5:
         return Item(name, "continuous", role="age", minimum=0.0, decimals=_decimals(column), unit="years")
-    if column.limit is None and whole and not strange:
+    if column.limit is None and whole and not other:
         kind = _coded(column, distinct, alike)
         if kind is not None:
-            return kind
+            return _noted(kind, *notes)
+    if has_leading_zeros(column.text[~column.missing]):
+        return _ignored(column, LEADING_ZEROS)
     unit = UNIT.search(name)
     told = {"unit": unit[1] if unit else "", "note": "; ".join(notes)}
-    if whole and column.limit is None and not group and is_count(name, seen, distinct):
+    if whole and not alone and column.limit is None and not group and is_count(name, seen, distinct):
         return Item(name, "count", "questionnaire", minimum=0.0, decimals=0, **told)
     limit = column.limit
     if limit is None:

@@ -9,6 +9,7 @@ import pandas as pd
 from pseudocohort.cohort.draft_words import BELOW_WORDS, GROUPS, MISSING_WORDS
 from pseudocohort.cohort.tables import blank, canonical
 
+FEW = 5  # what fewer people share is not written into the dictionary, or with a warning
 NUMBERS = 0.9  # share of cells that are numbers in a numeric column
 _BELOW = re.compile(r"<\s*=?\s*(\d+\.?\d*|\.\d+)")
 # Negative codes, and digits that positive codes are made of: 7, 77, 777, 97; 99.9, 9.99.
@@ -22,7 +23,9 @@ class Column(NamedTuple):
     """text: cells in one spelling.  missing: where there is no value, codes included.  counts: distinct values with
     counts, most frequent first.  values: float64, NaN where it is missing or no number.  limit: the largest x of the
     cells "<x", which are x in `values`.  share: share of `counts` that are numbers.  codes: ((code, reason), ...).
-    doubts: what the user should look at."""
+    doubts: what the user should look at.
+    stray: cells of a numeric column with words of fewer than FEW people each; they are missing here, and no codes,
+    for what a person wrote must not stand in a dictionary that is released."""
 
     name: str
     text: pd.Series
@@ -33,6 +36,7 @@ class Column(NamedTuple):
     share: float
     codes: tuple[tuple[str, str], ...]
     doubts: tuple[str, ...]
+    stray: int = 0
 
     @property
     def n(self) -> int:
@@ -47,26 +51,29 @@ def column_of(name: str, cells: pd.Series) -> Column:
     """The column of text cells; its codes of missing are guessed."""
     text, missing = canonical(cells), blank(cells)
     counts = text[~missing].value_counts(sort=True)
-    codes, doubts = _words(counts), []
+    codes, doubts, rare = _words(counts), [], []
     below = dict.fromkeys([word for word in counts.index if _plain(word) in BELOW_WORDS], "below limit")
     number, _, share = _numbers(counts.drop(list(codes | below)))
     if share >= NUMBERS:
         codes |= below
-        stray = [word for word in number.index[number.isna()] if not re.search(r"[\d|=]", word)]
-        if 0 < len(stray) <= 3:
-            codes |= dict.fromkeys(stray, "unknown")
+        words = [word for word in number.index[number.isna()] if not re.search(r"[\d|=]", word)]
+        common = [word for word in words if counts[word] >= FEW]
+        rare = [word for word in words if counts[word] < FEW]
+        if 0 < len(common) <= 3:
+            codes |= dict.fromkeys(common, "unknown")
         codes |= _sentinels(number.dropna(), counts, measured=bool(group_of(name)))
     else:
         codes |= _among_words(number.dropna())
-    if len(counts) - len(codes) < 2:  # what is left would say nothing
+    if len(counts) - len(codes) - len(rare) < 2:  # what is left would say nothing
         codes = {}
     if codes:
         doubts.append("check: " + ", ".join(codes) + (" stands" if len(codes) == 1 else " stand") + " for missing?")
-    missing = missing | text.isin(list(codes)).to_numpy(dtype=bool)
-    counts = counts.drop(list(codes))
+    missing = missing | text.isin([*codes, *rare]).to_numpy(dtype=bool)
+    stray = int(counts[rare].sum())
+    counts = counts.drop([*codes, *rare])
     number, limit, share = _numbers(counts)
     values = text.where(~missing).map(number.to_dict()).astype("float64")
-    return Column(name, text, missing, counts, values, limit, share, tuple(codes.items()), tuple(doubts))
+    return Column(name, text, missing, counts, values, limit, share, tuple(codes.items()), tuple(doubts), stray)
 
 
 def group_of(name: str, whole: bool = False) -> str:

@@ -11,6 +11,10 @@ AGE = re.compile(
 SEX = re.compile(r"(sex|gender|male|female|sex[_ .]?(at[_ .]birth|code)|riagendr|性別)(\s*[\[((].*)?", re.I)
 SEX_WORDS = {"1": "male", "m": "male", "male": "male", "man": "male", "男": "male", "男性": "male",
              "2": "female", "f": "female", "female": "female", "woman": "female", "女": "female", "女性": "female"}
+BIRTH = re.compile(
+    r"(.*[_ .])?(birth|birth[_ .]?da(y|te)|dob|d\.o\.b\.?|date[_ .]?of[_ .]?birth|b_?day)([_ .]?(date|day|ymd))?|"
+    r".*(生年月日|出生年月日|出生日|誕生日).*", re.I
+)
 # Columns that tell who somebody is.
 PRIVATE = re.compile(
     r".*(e-?mail|phone|postal|post_?code|zip_?code|address|surname|(first|last|full|family|given)_?name|"

@@ -22,6 +22,30 @@ def split_sheet(path: str | Path) -> tuple[Path, str]:
     return (Path(found[1]), found[2] or "") if found else (Path(path), "")
 
 
+def other_sheets(path: str | Path) -> str:
+    """ "; its sheets are A and B ..." for the message that a workbook lacks a column; "" for any other file."""
+    book, sheet = split_sheet(path)
+    if not WORKBOOK.fullmatch(book.name) or not book.is_file():
+        return ""
+    import openpyxl
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            opened = openpyxl.load_workbook(book, read_only=True, keep_links=False)
+        except (zipfile.BadZipFile, KeyError, ValueError, OSError):
+            return ""
+    try:
+        names = [page.title for page in opened.worksheets]
+    finally:
+        opened.close()
+    read = sheet or names[0] if names else ""
+    others = [name for name in names if name != read]
+    if not others:
+        return ""
+    return f", or name another sheet than {read}, as in {book.name}#{others[0]} (it has {', '.join(names)})"
+
+
 def rows_of_sheet(path: Path, sheet: str = "") -> Iterator[tuple[int, list[str]]]:
     """(row number, stripped text cells) of every row with content, all of one width.
 

@@ -7,6 +7,7 @@ import pandas as pd
 from pseudocohort.cohort.dictionary import Dictionary, read_dictionary
 from pseudocohort.cohort.maps import read_map
 from pseudocohort.cohort.people import make_people, read_sample_sheet, read_withdrawals
+from pseudocohort.cohort.phenotype_checks import check_enough_values
 from pseudocohort.cohort.phenotypes import import_phenotypes
 from pseudocohort.cohort.tables import nearest
 from pseudocohort.cohort.variants import check_source, genotype_people
@@ -80,4 +81,5 @@ def import_tables(
     what = read_dictionary(dictionary)
     people, report = make_people(ids, sheet, gone, holdout, seed, unmatched=unmatched)
     items, item_report = import_phenotypes(phenotypes, what, people, phenotype_id, unmatched, gone)
+    check_enough_values(items, people, what, phenotypes)
     return people, items, what, {"people": report, "items": item_report}

@@ -16,13 +16,19 @@ from pseudocohort.cohort.dictionary import (
     reason_column,
     structurally_missing,
 )
-from pseudocohort.cohort.identifiers import looks_like_an_id
 from pseudocohort.cohort.people import match_people
-from pseudocohort.cohort.tables import blank, canonical, lines, nearest, read_table, require_columns
+from pseudocohort.cohort.phenotype_checks import (
+    check_columns,
+    columns_without_dictionary,
+    refuse_ids,
+    refuse_many_not_asked,
+)
+from pseudocohort.cohort.tables import blank, canonical, lines, read_table, require_columns
 from pseudocohort.errors import InputError
 
 log = logging.getLogger("pseudocohort")
 
+_WIDE = "[０-９．，－＋]"
 _ID_COLUMNS = ("person", "iid", "sample", "sample_id", "id")
 
 
@@ -61,7 +67,8 @@ def import_phenotypes(
     table = read_table(path)
     column = _id_column(table, id_column, path)
     table, report = _rows_of(table, column, people, unmatched, set(withdrawn), path)
-    _check_columns(table, dictionary, path)
+    check_columns(table, dictionary, path)
+    report["columns_without_dictionary"] = columns_without_dictionary(table, dictionary, column, path)
     source = _Source(path, table)
     wanted = ([dictionary.age] if dictionary.age else []) + list(dictionary.items)
     own = pd.Index(table[column]).get_indexer(people["person"])
@@ -80,7 +87,7 @@ def import_phenotypes(
                 expected="a value for some people of the cohort",
                 remedy="set its role to ignore",
             )
-        _refuse_ids(item, frame[item.name], path)
+        refuse_ids(item, frame[item.name], path)
     _refuse_broken(frame, dictionary, source, own)
     frame = pd.concat([frame, _reasons(frame, stated, not_asked, dictionary)], axis=1)
     frame.insert(0, "person", people["person"].to_numpy())
@@ -135,19 +142,6 @@ def _rows_of(
         "people_without_row": only["only_in_cohort"],
     }
     return table[ids.isin(people["person"]).to_numpy() & ~gone], report
-
-
-def _check_columns(table: pd.DataFrame, dictionary: Dictionary, path: Path) -> None:
-    for name in (*([dictionary.age.name] if dictionary.age else []), *dictionary.names):
-        if name not in table.columns:
-            close = nearest(name, table.columns)
-            raise InputError(
-                f"dictionary item {name} is not in the phenotype table"
-                + (f"; the nearest column is {close!r}" if close else ""),
-                where=path,
-                expected="a column for every item",
-                remedy="correct the name, or set the item's role to ignore",
-            )
 
 
 def _values(item: Item, source: _Source) -> tuple[pd.Series, pd.Series]:
@@ -253,27 +247,17 @@ def _refuse(
     source: _Source,
     remedy: str = "correct the cells or the dictionary",
 ) -> None:
-    """InputError for the rows `wrong` (a mask, or positions), where there are any."""
+    """InputError for the rows `wrong` (a mask, or positions), where there are any; it knows of full-width digits."""
     count = int(wrong.sum()) if wrong.dtype == bool else len(wrong)
     if count:
+        if source.table.loc[source.table.index[wrong], item.name].str.contains(_WIDE).any():
+            remedy = "write full-width digits and signs (１２．５) as 12.5; else " + remedy
         raise InputError(
             f"item {item.name}: {count} {what}",
             where=f"{source.path}, {lines(source.table, wrong)}, column {item.name}",
             expected=expected,
             remedy=remedy,
         )
-
-
-def _refuse_ids(item: Item, values: pd.Series, path: Path) -> None:
-    """InputError where everybody has another value, as in an id: nothing can be learnt from it but who it is."""
-    if not looks_like_an_id(item.name, item.type, values.dropna()):
-        return
-    raise InputError(
-        f"item {item.name} has another value for each of its {int(values.notna().sum())} people, as an id has",
-        where=f"{path}, column {item.name}",
-        expected="an item whose values people share, or a measurement (of type continuous)",
-        remedy="set its role to ignore" + ("; set the type of a measurement to continuous" * (item.type == "count")),
-    )
 
 
 def _refuse_broken(frame: pd.DataFrame, dictionary: Dictionary, source: _Source, own: np.ndarray) -> None:
@@ -322,6 +306,7 @@ def _remove_not_asked(
     counts = {name: int(n) for name, n in zip(dictionary.names, wrong.sum(axis=0), strict=True) if n}
     for i, name in enumerate(dictionary.names):
         if name in counts:
+            refuse_many_not_asked(dictionary.items[i], counts[name], int(frame[name].notna().sum()), path)
             frame[name] = frame[name].mask(wrong[:, i])
             log.warning(
                 "%s: item %s has %d values where its asked_if says not asked; they are taken as missing",

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pseudocohort.cohort.excel import WORKBOOK, rows_of_sheet, split_sheet
+from pseudocohort.cohort.excel import WORKBOOK, other_sheets, rows_of_sheet, split_sheet
 from pseudocohort.errors import InputError
 
 MISSING = ("", "na", "nan", "n/a", "null", ".")  # compared without case
@@ -150,7 +150,7 @@ def require_columns(table: pd.DataFrame, wanted: Iterable[str], path: str | Path
                 f"{Path(path).name} has no column {name!r}" + (f"; the nearest is {close!r}" if close else ""),
                 where=path,
                 expected=f"a header line with the column {name}",
-                remedy="correct the header" + (f" or the configuration ({key})" if key else ""),
+                remedy="correct the header" + (f" or the configuration ({key})" if key else "") + other_sheets(path),
             )
 
 

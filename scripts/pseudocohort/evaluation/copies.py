@@ -6,7 +6,7 @@ hand out what it was given.
 
 import numpy as np
 
-from pseudocohort.evaluation.metrics import metric, ranged
+from pseudocohort.evaluation.metrics import enough, metric, ranged
 
 HOLDOUT = ("A", "B")  # parts; people whose part is neither of these nor train are of neither group
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
@@ -162,7 +162,7 @@ def _nearest(real: np.ndarray, pseudo: np.ndarray, train: np.ndarray, held: np.n
     share = _balanced(s, chance)
     error = float(deviation * chance * (1 - chance) / (s * (1 - chance) + (1 - s) * chance) ** 2)
     note = f"{len(train)} trained on, {len(held)} not, told for equal numbers: 0.5 by chance, 1 when copied"
-    return ranged(
+    line = ranged(
         "copies",
         name,
         share,
@@ -173,6 +173,7 @@ def _nearest(real: np.ndarray, pseudo: np.ndarray, train: np.ndarray, held: np.n
         z=(share - 0.5) / error if error > 0 else None,
         note=note,
     )
+    return enough(line, min(len(train), len(held)))
 
 
 def _balanced(share: float, chance: float) -> float:

@@ -6,6 +6,7 @@ from pseudocohort.evaluation.metrics import (
     RESAMPLES,
     Comparison,
     compared,
+    enough,
     family_weights,
     ks_distance,
     metric,
@@ -123,7 +124,7 @@ def _worst(setting: Setting, name: str, result: Comparison) -> dict:
         return metric("items", f"worst single item by {name}", np.nan)
     worst = int(np.nanargmax(result.by_part))
     ratio = result.by_part[worst]
-    return metric(
+    line = metric(
         "items",
         f"worst single item by {name}",
         ratio,
@@ -133,6 +134,7 @@ def _worst(setting: Setting, name: str, result: Comparison) -> dict:
         within=bool(ratio <= 3),
         note=setting.items[worst].name,
     )
+    return enough(line, setting.half)
 
 
 def _dispersion(setting: Setting, real: Table, pseudo: Table) -> tuple[dict[str, dict], list[dict]]:
@@ -167,7 +169,14 @@ def _dispersion(setting: Setting, real: Table, pseudo: Table) -> tuple[dict[str,
     interval = shifted(mean, resampled[:, usable].mean(axis=1)) if usable.any() else (np.nan, np.nan)
     usable = np.isfinite(floor)
     goal = ranged(
-        "items", name, mean, interval, 0.97, 1.03, floor=float(floor[usable].mean()) if usable.any() else None
+        "items",
+        name,
+        mean,
+        interval,
+        0.97,
+        1.03,
+        floor=float(floor[usable].mean()) if usable.any() else None,
+        people=setting.half,
     )
     return {"dispersion": goal}, [
         compared("items", "standard deviation (mean |log ratio|)", result, 1.5),

@@ -19,13 +19,15 @@ RESAMPLES = 100
 FOLDS, JACKKNIFED = 20, 10  # groups of people that are left out in turn, and the splits in which they are
 MOST_PARTS = 2000  # components with intervals of their own
 REACHED = ", or its interval reaches it"
+FEWEST_IN_HALF = 40  # people; of fewer, chance alone decides every verdict
+TOO_FEW = "too few people"
 MINIMUM_PEOPLE = 5  # no count, bin or mean of fewer real people is ever written for a figure
 
 
 class Comparison(NamedTuple):
     """value, floor: mean distances over the splits; ratio = value / floor with its interval (low, high);
     by_part: the ratio of every component, as items (k,), with intervals (k, 2) of their numerators; parts: (2, k) the
-    mean distances of the components, pseudo and floor."""
+    mean distances of the components, pseudo and floor; people: in a half."""
 
     value: float
     floor: float
@@ -34,6 +36,7 @@ class Comparison(NamedTuple):
     by_part: np.ndarray
     intervals: np.ndarray = np.empty((0, 2))
     parts: np.ndarray = np.empty((2, 0))
+    people: int | None = None
 
 
 class Draw(NamedTuple):
@@ -87,13 +90,13 @@ def metric(
 
 
 def compared(group: str, name: str, result: Comparison, limit: float, reached: bool = False, **more) -> dict:
-    """The line of a Comparison whose goal is a ratio of at most `limit`; without a floor there is no verdict.
+    """The line of a Comparison whose goal is a ratio of at most `limit`; no verdict without a floor, see `enough`.
 
     reached: the goal is met where the interval reaches it, for limits so near to 1 that chance alone passes them.
     """
     ratio, low = result.ratio, result.interval[0]
     least = min(ratio, low) if reached and np.isfinite(low) else ratio
-    return metric(
+    line = metric(
         group,
         name,
         result.value,
@@ -104,17 +107,37 @@ def compared(group: str, name: str, result: Comparison, limit: float, reached: b
         within=bool(least <= limit) if np.isfinite(ratio) else None,
         **more,
     )
+    return enough(line, result.people)
 
 
-def ranged(group: str, name: str, value: float, interval: tuple[float, float], low: float, high: float, **more) -> dict:
-    """The line of a value that should lie between low and high (either may be infinite), or its interval reach them."""
+def enough(line: dict, people: int | None) -> dict:
+    """The line, without a verdict and with a note where a half has fewer than FEWEST_IN_HALF people (None: unknown)."""
+    if people is None or people >= FEWEST_IN_HALF:
+        return line
+    note = line["note"] if TOO_FEW in line["note"] else "; ".join(x for x in (line["note"], TOO_FEW) if x)
+    return line | {"verdict": "stated", "note": note}
+
+
+def ranged(
+    group: str,
+    name: str,
+    value: float,
+    interval: tuple[float, float],
+    low: float,
+    high: float,
+    people: int | None = None,
+    **more,
+) -> dict:
+    """The line of a value that should lie between low and high (either may be infinite), or its interval reach them.
+
+    people: in a half, see `enough`."""
     ends = [value, *[x for x in interval if np.isfinite(x)]]
     if np.isinf(low):
         goal = f"≤ {high:g}"
     else:
         goal = f"≥ {low:g}" if np.isinf(high) else f"{low:g} to {high:g}"
     within = bool(min(ends) <= high and max(ends) >= low)
-    return metric(group, name, value, interval=interval, goal=goal + REACHED, within=within, **more)
+    return enough(metric(group, name, value, interval=interval, goal=goal + REACHED, within=within, **more), people)
 
 
 def real_halves(
@@ -181,7 +204,7 @@ def judged(distances: Iterable[tuple[int, np.ndarray, np.ndarray]], total, peopl
             sums = np.array([[_total(total, made)], [_total(total, held)]])
             without.setdefault(fold, []).append(np.hstack([sums, parts]))
     if not values:
-        return Comparison(np.nan, np.nan, np.nan, (np.nan, np.nan), np.array([]))
+        return Comparison(np.nan, np.nan, np.nan, (np.nan, np.nan), np.array([]), people=people)
     value = float(np.mean([_total(total, v) for v in values]))
     floor = float(np.mean([_total(total, v) for v in floors]))
     means = np.array([_mean_rows(values), _mean_rows(floors)])
@@ -190,7 +213,7 @@ def judged(distances: Iterable[tuple[int, np.ndarray, np.ndarray]], total, peopl
     ratios = np.array([made / np.maximum(held, resolution) for made, held in left])
     intervals = np.array([jackknifed(r, q, np.log, np.exp) for r, q in zip([ratio, *by_part], ratios.T, strict=False)])
     interval = tuple(intervals[0]) if len(intervals) else (np.nan, np.nan)
-    return Comparison(value, floor, ratio, interval, by_part, intervals[1:], means)
+    return Comparison(value, floor, ratio, interval, by_part, intervals[1:], means, people)
 
 
 def jackknifed(value: float, without: np.ndarray, to=np.asarray, back=np.asarray) -> tuple[float, float]:

@@ -31,13 +31,16 @@ def compare_models(
     dictionary,
     seed: int,
     *,
-    calibrated: bool = True,
+    calibrated: tuple[str, ...] = (),
+    private: tuple[str, ...] = (),
 ) -> dict:
-    """What results/evaluation/models.json holds: chosen, calibrated, models, as_good, note.
+    """What results/evaluation/models.json holds: chosen, calibrated, private, models, as_good, note.
 
     people, real, real_scores: real people, their items and scores, same rows; tables: model -> its pseudo people
-    (rows of pseudo_scores), the chosen model first. models: model -> {goal of `judge_items`: metric}; every model
-    meets the same splits of the real people. as_good: models that `falls_short` finds nothing against.
+    (rows of pseudo_scores), the chosen model first; calibrated, private: models whose draws are calibrated, and that
+    were trained with differential privacy (in the result: model -> bool).
+    models: model -> {goal of `judge_items`: metric}; every model meets the same splits of the real people.
+    as_good: models that `falls_short` finds nothing against.
     """
     judged = {}
     for name, table in tables.items():
@@ -49,10 +52,17 @@ def compare_models(
     surpassed = {name: falls_short(judged[chosen], judged[name]) for name in others}
     return {
         "chosen": chosen,
-        "calibrated": calibrated,
+        "calibrated": {name: name in calibrated for name in judged},
+        "private": {name: name in private for name in judged},
         "models": judged,
         "as_good": [name for name in others if short[name] == []],
-        "note": " ".join(explain(chosen, name, short[name], surpassed[name]) for name in others),
+        "note": " ".join(
+            [
+                *(explain(chosen, name, short[name], surpassed[name]) for name in others if short[name] is not None),
+                *(undecided(chosen, name, judged) for name in others if short[name] is None),
+                *simpler_meets(chosen, [n for n in others if surpassed[n] is None or not surpassed[n]], judged),
+            ]
+        ),
     }
 
 
@@ -74,12 +84,41 @@ def falls_short(goals: dict[str, dict], chosen: dict[str, dict]) -> list[str] | 
     return found
 
 
-def explain(chosen: str, name: str, short: list[str] | None, surpassed: list[str] | None) -> str:
+def undecided(chosen: str, name: str, judged: dict[str, dict]) -> str:
+    """The sentence on a model that too few people leave undecided: which judges have numbers, and these."""
+    known = [key for key in JUDGES if None not in (_number(judged[name][key]), _number(judged[chosen][key]))]
+    lost = " and ".join(JUDGES[key][0] for key in JUDGES if key not in known)
+    told = ", ".join(f"{JUDGES[k][0]} {_told(judged[name][k])} for {_told(judged[chosen][k])}" for k in known)
+    end = f"There is: {told}." if known else "There is no other judge."
+    return f"{_first_upper(LABELS[name])} against {LABELS[chosen]}: too few people for {lost}. {end}"
+
+
+def simpler_meets(chosen: str, others: list[str], judged: dict[str, dict]) -> list[str]:
+    """Sentences on goals that the chosen model misses, interval and all, and a simpler one meets.
+
+    This needs no comparison of the two intervals, which few people make wide.
+    """
+    sentences = []
+    for name in others:
+        if SIMPLICITY.index(name) > SIMPLICITY.index(chosen):
+            continue
+        met = [
+            f"{label} ({_told(judged[name][key])}; {LABELS[chosen]} has {_told(judged[chosen][key])})"
+            for key, (label, _) in JUDGES.items()
+            if judged[chosen][key]["verdict"] == "beyond" and judged[name][key]["verdict"] == "within"
+        ]
+        if met:
+            sentences.append(
+                f"{_first_upper(LABELS[name])}, a simpler model, meets a goal that {LABELS[chosen]} misses: "
+                f"{', '.join(met)}: consider `model: {name}`."
+            )
+    return sentences
+
+
+def explain(chosen: str, name: str, short: list[str], surpassed: list[str]) -> str:
     """One plain sentence on another model. short: in what it falls short of the chosen one, see `falls_short`;
     surpassed: in what the chosen one falls short of it."""
     other, ours = _first_upper(LABELS[name]), LABELS[chosen]
-    if short is None or surpassed is None:
-        return f"Whether {LABELS[name]} is as good as {ours} cannot be said: too few people."
     if short:
         return f"{other} falls short of {ours}: {', '.join(short)}."
     if surpassed:
@@ -100,6 +139,12 @@ def save_comparison(path: str | Path, comparison: dict) -> None:
 
 def _number(line: dict) -> float | None:
     return line["value"] if line["ratio"] is None else line["ratio"]
+
+
+def _told(line: dict) -> str:
+    """A judge's number with its interval."""
+    ends = line["interval"] or [None, None]
+    return f"{_number(line):.3g}" + ("" if None in ends else f" ({ends[0]:.3g} to {ends[1]:.3g})")
 
 
 def _first_upper(text: str) -> str:

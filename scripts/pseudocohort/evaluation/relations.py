@@ -151,6 +151,7 @@ def correlation_metrics(
             slope.value,
             slope.interval,
             *SLOPE,
+            people=setting.half,
             floor=slope.floor,
             baseline=base_slope,
             headline=True,

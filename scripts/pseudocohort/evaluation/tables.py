@@ -143,6 +143,11 @@ def missingness(table: Table) -> np.ndarray:
     return np.where(table.asked, np.isnan(table.values), np.nan)
 
 
+def capped(halves: list, rng: np.random.Generator, most: int = MOST_IN_HALF) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The halves with at most so many people each, drawn at random: the order of a table's rows may mean something."""
+    return [tuple(h if len(h) <= most else np.sort(rng.permutation(h)[:most]) for h in pair) for pair in halves]
+
+
 def prepare(
     people: pd.DataFrame,
     real: pd.DataFrame,
@@ -162,7 +167,7 @@ def prepare(
     part, family = people["part"].to_numpy(dtype=str), people["family"].to_numpy(dtype=str)
     names = tuple(t for t in real_scores.columns if t != "person" and t in pseudo_scores.columns)
     strata = tuple(sorted({str(s) for s in people["stratum"]}))
-    halves = [tuple(h[:MOST_IN_HALF] for h in pair) for pair in real_halves(family, part, rng)]
+    halves = capped(real_halves(family, part, rng), rng)
     setting = Setting(dictionary.items, family, part, halves, names, rng)
     tables = [make_table(people, real, real_scores, dictionary, names, strata)]
     tables.append(make_table(pseudo, pseudo, pseudo_scores, dictionary, names, strata))

@@ -4,9 +4,8 @@ import logging
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr
 
-from pseudocohort import counter
 from pseudocohort.cohort.dictionary import reason_column
 from pseudocohort.phenotype.atoms import Encoding, Scored, columns
 from pseudocohort.phenotype.conditions import SEX_NAMES
@@ -14,7 +13,6 @@ from pseudocohort.phenotype.rules import EXACT, asked_people, into_bounds, withi
 
 log = logging.getLogger("pseudocohort")
 POLISH = 50  # fewest active people whose ranks stand for a distribution
-BLOCK = 64  # atoms whose latents are laid out column by column at a time
 LOW_BITS = 2.0**20  # the bits of a uniform below its first 20 are another uniform
 
 
@@ -306,16 +304,6 @@ def _cut(latent: np.ndarray, uniform: np.ndarray, rows: np.ndarray, cuts: np.nda
     return level
 
 
-def decode(encoding: Encoding, latent: np.ndarray, sex: np.ndarray, uniform: np.ndarray) -> Decoder:
-    """Decode given latents (n, atoms); sex: codes (n,); uniform: (n, atoms) places within a rank's share."""
-    decoder = Decoder(encoding, sex, uniform)
-    for first in range(0, latent.shape[1], BLOCK):
-        block = np.ascontiguousarray(latent[:, first : first + BLOCK].T)
-        for place, own in enumerate(block):
-            decoder.take(first + place, own)
-    return decoder
-
-
 def people_table(decoder: Decoder, sex: np.ndarray, age: np.ndarray | None, stratum: np.ndarray) -> pd.DataFrame:
     """The table of `sample_people` from decoded items: sex, age, stratum, the items, then their reasons."""
     for name, count in decoder.unmet().items():
@@ -325,8 +313,3 @@ def people_table(decoder: Decoder, sex: np.ndarray, age: np.ndarray | None, stra
     reasoned = [name for name in encoding.names if encoding.items[encoding.index[name]].reasoned]
     values = {name: decoder.column(name) for name in encoding.names}
     return pd.DataFrame(first | values | {reason_column(name): decoder.reasons(name) for name in reasoned})
-
-
-def normal_latents(seed: int, purpose: str, n: int, atoms: int) -> np.ndarray:
-    """Independent standard normal latents (n, atoms)."""
-    return ndtri(np.clip(counter.generator(seed, purpose).random((n, atoms)), 1e-12, 1 - 1e-12))

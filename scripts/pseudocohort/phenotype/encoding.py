@@ -48,8 +48,6 @@ __all__ = [
 log = logging.getLogger("pseudocohort")
 MINIMUM_VALUES = 20
 UNKNOWN = "unknown"
-IDENTIFIER = 100  # fewest values among which an identifier is looked for
-MATES = 10  # expected pairs of equal values: so many, and none found, is no measurement
 
 
 def fit_encoding(phenotypes: pd.DataFrame, sex: np.ndarray, dictionary) -> Encoding:
@@ -57,7 +55,8 @@ def fit_encoding(phenotypes: pd.DataFrame, sex: np.ndarray, dictionary) -> Encod
 
     phenotypes: one column an item (n rows), and the columns of reasons where there are any; sex (n,) codes 0, 1, 2.
     Values where a condition says "not asked" are left out. Raises InputError for an item with fewer than 20 values
-    (a distribution of so few people would hand out their own values), an identifier, or an infinite value.
+    (a distribution of so few people would hand out their own values) or an infinite value. Identifiers are refused
+    when the table is imported (cohort.identifiers).
     """
     ordered = sampling_order(dictionary)
     everyone = asked_in_table(ordered, phenotypes, sex)
@@ -235,12 +234,6 @@ def _code_categories(item, values: np.ndarray) -> tuple[tuple[str, ...], np.ndar
             remedy="add the categories to the dictionary, or correct the table",
         )
     codes = [c for c in item.categories if c in counts.index]
-    if len(codes) > 20 and len(codes) > len(values) / 2:
-        raise InputError(
-            f"item {item.name} has {len(codes)} categories for {len(values)} people: an identifier?",
-            where="dictionary",
-            remedy="give it the role `ignore`, or a numeric type",
-        )
     if item.type == "nominal":
         codes.sort(key=lambda c: -counts[c])
     return tuple(codes), (counts[codes] / counts.sum()).to_numpy()
@@ -277,22 +270,7 @@ def _numbers(item, values: np.ndarray) -> np.ndarray:
             expected="finite numbers, or empty where missing",
             remedy="correct the table",
         )
-    if _is_identifier(numbers):
-        raise InputError(
-            f"item {item.name} has {len(numbers)} whole numbers, every one of them different: an identifier?",
-            where="phenotype table",
-            expected="a measurement",
-            remedy="give it the role `ignore` in the dictionary",
-        )
     return numbers
-
-
-def _is_identifier(numbers: np.ndarray) -> bool:
-    """Whole numbers without any two equal, where a measurement of that range has many, or in the table's order."""
-    n = len(numbers)
-    if n < IDENTIFIER or (numbers % 1 != 0).any() or len(np.unique(numbers)) < n:
-        return False
-    return n**2 / (2 * np.ptp(numbers)) > MATES or bool((np.diff(numbers) > 0).all())
 
 
 def _log_constant(name: str, varies: bool) -> None:

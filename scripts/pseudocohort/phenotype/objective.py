@@ -24,11 +24,6 @@ def bound(network: Network, rows, normal) -> tuple[jax.Array, jax.Array]:
     return jnp.where(data.active, fit, 0.0), kl
 
 
-def elbo(network: Network, rows, key) -> tuple[jax.Array, jax.Array]:
-    """`bound` at a draw of z by `key`."""
-    return bound(network, rows, jax.random.normal(key, (len(rows[1]), network.shape.latent)))
-
-
 def penalty(network: Network) -> jax.Array:
     """Minus log prior: Cauchy on the weights between atoms and from the conditions, normal on those between and from
     hidden units and from z.

@@ -32,7 +32,9 @@ from pseudocohort.phenotype.objective import bound, penalty
 
 log = logging.getLogger("pseudocohort")
 DELTA = 1e-6  # where the config names none
-CLIP = 0.2  # default clip, times the number of atoms, with which the gradients' lengths grow
+# Default clip, times the number of items in the dictionary, with which the gradients' lengths grow; not times that of
+# atoms, which one person's missing value can change. NHANES has 50 items and 88 atoms.
+CLIP = 0.35
 STEPS = 240  # optimiser steps where the config leaves them open
 WEAK = 10.0  # epsilon from which on a warning is due
 NOISY = 0.1  # correlation that the noise hides (see `hidden_correlation`) from which on a warning is due
@@ -59,10 +61,10 @@ class Mechanism(NamedTuple):
     people: int
 
 
-def make_budget(dp: dict, people: int, atoms: int, search: int = 1) -> Budget:
+def make_budget(dp: dict, people: int, items: int, search: int = 1) -> Budget:
     """The checked budget of the config's mapping `dp` (epsilon, delta, clip, public_seed) for n training people.
 
-    delta and clip may be left out or None: DELTA, and CLIP times the number of atoms. InputError for values out
+    delta and clip may be left out or None: DELTA, and CLIP times the number of items. InputError for values out
     of range, a delta of 1 / people or more, or a random search (its choice by validation loss would be a second,
     unaccounted look at people).
     """
@@ -74,7 +76,7 @@ def make_budget(dp: dict, people: int, atoms: int, search: int = 1) -> Budget:
             expected="epsilon, delta, clip",
             remedy="correct the key dp",
         )
-    given = {"delta": DELTA, "clip": CLIP * max(atoms, 1), "public_seed": True}
+    given = {"delta": DELTA, "clip": CLIP * max(items, 1), "public_seed": True}
     budget = Budget(**given | {key: value for key, value in dp.items() if value is not None})
     for key in ("epsilon", "delta", "clip"):
         value = getattr(budget, key)
@@ -236,18 +238,20 @@ def _step(shape: Shape, vector: jax.Array, memory, rows, size, knobs: Knobs, rat
     return vector - rate * change, memory
 
 
-def fit_private(data, c: np.ndarray, held: np.ndarray, names: list[str], shape: Shape, settings, seed: int, dp: dict):
+def fit_private(
+    data, c: np.ndarray, held: np.ndarray, names: list[str], shape: Shape, settings, seed: int, budget: Budget
+):
     """Train a network with differential privacy: (network of the last epoch, learning curve, statement).
 
     data: Encoded (n, atoms); c: (n, conditions); held: (n,) bool, people of whom only the validation loss is made,
     on which nothing of the training depends; names: item of every atom; settings: with
-    whole epochs and batch (see `plan_size`).
+    whole epochs and batch (see `plan_size`); budget: of `make_budget`.
     The curve has no loss of the training people: it would be a sum over them without noise.
     """
+    _check_numbers(data, c, names)
     job = fitting.make_job(data, c, held, names, shape, settings, seed, "private network")
     people, steps = len(job.train), max(len(job.train) // job.batch, 1)
     job = job._replace(steps=steps)
-    budget = make_budget(dp, people, len(names), settings.search)
     rate = job.batch / people
     sigma = noise_multiplier(budget.epsilon, budget.delta, rate, job.epochs * steps)
     noted = statement(budget, Mechanism(sigma, rate, job.epochs * steps, people), len(names))
@@ -274,6 +278,13 @@ def fit_private(data, c: np.ndarray, held: np.ndarray, names: list[str], shape: 
     network = Network(shape)
     nnx.update(network, _unravel(shape)(vector))
     return network, fitting.curve(curve), noted
+
+
+def _check_numbers(data, c: np.ndarray, names: list[str]) -> None:
+    """InputError naming the items whose coding (all items, for a condition) is no finite number: `clip_rows` would
+    count such people's gradients as 0 without a word."""
+    fine = np.all([np.isfinite(a).all(0) for a in (data.low, data.high, data.score, data.guess)], axis=0)
+    fitting.stop_at_nan((fine & np.isfinite(c).all())[None], names, 0)
 
 
 def _batch(job, step: int, rate: float):
@@ -337,12 +348,17 @@ def _log_epoch(done: int, epochs: int, loss: float, seconds: float) -> None:
 COVERS = (
     "The weights of the phenotype network: how items depend on each other, on scores, age, sex and stratum, as far "
     "as the network learned it. What is drawn from the weights alone is covered too (post-processing).",
+    "The bound holds given the coding of the items, the conditions (standardisation, median age, spline knots) and the "
+    "number of atoms of the coding: they come from the same people without noise, and are taken as fixed when one "
+    "person is added or removed.",
 )
 DOES_NOT_COVER = (
     "The coding of the items: smoothed quantiles, shares of categories and missing values, patterns of missing "
     "values. All marginal distributions of the pseudo people follow them without noise.",
-    "The conditions: means, standard deviations and spline knots of scores and age, and the age distribution by "
-    "stratum and sex.",
+    "The conditions: means and standard deviations of scores, median and spline knots of age, and the age "
+    "distribution by stratum and sex.",
+    "What the coding and the conditions tell about a person through the weights trained on them: one person can move "
+    "a quantile, a mean or a knot, or add an atom (a first missing value), and so the input of everybody's training.",
     "The effect weights and the scores made with them, fitted to the same people's genotypes and traits.",
     "The pseudo genotypes, which carry real haplotypes.",
     "The evaluation, the disclosure tests, the learning curve (validation loss of held-out people) and the baselines "

@@ -20,7 +20,7 @@ _S = np.maximum(SHAPES, 1e-6)
 # the gap of the last two groups' means over the gap before it, in tails of these shapes
 RATIOS = (2 - 2 ** (1 - _S)) / (2 * 2 ** (1 - _S) - 1 - 3 ** (1 - _S))
 HEAVIEST = 0.6
-OUTLIER = 30
+OUTLIER, LONE = 30, 6  # see `_without_outliers`; six medians are four scales of an exponential tail
 
 
 class Quantile(NamedTuple):
@@ -122,9 +122,9 @@ def _between(values: np.ndarray, start: int, n: int, k: int, left, right) -> tup
     size = max(k, -(-n // GROUPS))
     groups = np.array_split(values, max(count // size, 1))
     if right is None:
-        groups[-1] = _without_outliers(groups)
+        groups[-1] = _without_outliers(groups, left)
     if left is None:
-        groups[0] = -_without_outliers([-g[::-1] for g in groups[::-1]])[::-1]
+        groups[0] = _without_low_outliers(groups, right)
     sizes = np.array([len(g) for g in groups])
     means = np.array([g.mean() for g in groups])
     ends = np.cumsum(sizes)
@@ -138,8 +138,10 @@ def _between(values: np.ndarray, start: int, n: int, k: int, left, right) -> tup
     if left is None:
         tail_u, tail_x = _tail(sizes[::-1], -means[::-1], None if right is None else -right)
         if groups[0][0] > 0 and tail_x[-1] >= 0:  # positive values: a tail that never reaches 0
-            logs = np.array([np.log(g).mean() for g in groups])
-            tail_x = -np.exp(-_tail(sizes[::-1], -logs[::-1], None if right is None else -np.log(right))[1])
+            step, logs = None if right is None else np.log(right), [np.log(g) for g in groups]
+            logs[0] = _without_low_outliers(logs, step)
+            centres = np.array([g.mean() for g in logs])
+            tail_x = -np.exp(-_tail(sizes[::-1], -centres[::-1], None if right is None else -step)[1])
         u, x = [(start + tail_u)[::-1], u[0][1:], *u[1:]], [-tail_x[::-1], x[0][1:], *x[1:]]
     else:
         first = max(left, -_beyond(-means[::-1], -left))
@@ -149,14 +151,21 @@ def _between(values: np.ndarray, start: int, n: int, k: int, left, right) -> tup
     return u[order] / n, np.maximum.accumulate(x[order])
 
 
-def _without_outliers(groups: list[np.ndarray]) -> np.ndarray:
+def _without_outliers(groups: list[np.ndarray], step: float | None) -> np.ndarray:
     """The last group's values, none farther from the mean of the group before it than OUTLIER times their median is
     (or a tenth of the way from the middle group): an error of a decimal point in one cell is not to stretch the tail
-    of k people."""
+    of k people. A lone group has the step before it and its own median alone to go by: none is farther from the step
+    than LONE times the median is."""
     if len(groups) < 2:
-        return groups[-1]
+        return groups[-1] if step is None else np.minimum(groups[-1], step + LONE * (np.median(groups[-1]) - step))
     before, middle = groups[-2].mean(), groups[len(groups) // 2].mean()
     return np.minimum(groups[-1], before + OUTLIER * max(np.median(groups[-1]) - before, (before - middle) / 10))
+
+
+def _without_low_outliers(groups: list[np.ndarray], step: float | None) -> np.ndarray:
+    """The same at the other end: the first group's values; step: the one after it."""
+    turned = [-g[::-1] for g in groups[::-1]]
+    return -_without_outliers(turned, None if step is None else -step)[::-1]
 
 
 def _beyond(means: np.ndarray, step: float) -> float:

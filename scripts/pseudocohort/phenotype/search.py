@@ -80,8 +80,9 @@ class Trials:
         mark = "" if checkpoint is None else fingerprint(data, c, held, names, first, seed)
         self.file = Checkpoint(checkpoint, mark)
         self.records, self.running = self.file.read()
-        self.begun = self.written = self.told = time.monotonic()
-        self.done = 0  # epochs in this process
+        self.written = self.told = self.clock = time.monotonic()
+        self.seconds: list[float] = []  # of the epochs in this process, but each training's first, which compiles
+        self.first = True  # the next epoch is such a one
 
     def job(self, trial: int, number: int) -> fitting.Job:
         """The training of a trial in a round."""
@@ -100,6 +101,7 @@ class Trials:
         job, start = self.job(trial, number), None
         if self.running and (self.running["trial"], self.running["round"]) == (trial, number):
             start = resumed(self.running, fitting.begin(job))
+        self.first = True
         end = fitting.fit(job, start, after=lambda progress: self.note(job, trial, number, progress))
         leaves = jax.tree.leaves(end.kept) if number == len(self.plan) - 1 else None
         plain = (end.best, end.best_epoch, end.rows, end.seconds)
@@ -110,15 +112,23 @@ class Trials:
     def note(self, job: fitting.Job, trial: int, number: int, progress: fitting.Progress) -> None:
         """After an epoch: a line of progress and a checkpoint, if it is time for them."""
         now, epoch = time.monotonic(), progress.epoch
-        self.done += 1
+        if not self.first:
+            self.seconds.append(now - self.clock)
+        self.clock, self.first = now, False
         if epoch % max(job.epochs // 10, 1) == 0 or epoch == job.epochs or now - self.told > EVERY:
             self.told = now
-            left = (now - self.begun) / self.done * (job.epochs - epoch + self.epochs_after(trial, number))
-            line = "%s, epoch %d of %d, train loss %.3f, validation loss %.3f, KL %.3f, %.0f s left"
+            left = self.time_left(job.epochs - epoch + self.epochs_after(trial, number))
+            line = "%s, epoch %d of %d, train loss %.3f, validation loss %.3f, KL %.3f, %s"
             log.info(line, job.label, epoch, job.epochs, *progress.rows[-1][1:], left)
         if now - self.written > EVERY:
             self.file.write(self.records, trial, number, progress)
             self.written = time.monotonic()
+
+    def time_left(self, epochs: int) -> str:
+        """By the median of this process's last epochs: neither compilation nor a pause counts."""
+        if not self.seconds and epochs:
+            return "time left not known yet"
+        return f"{epochs * np.median(self.seconds[-50:] or [0.0]):.0f} s left"
 
     def epochs_after(self, trial: int, number: int) -> int:
         """Epochs at most of the trainings still to be begun when (trial, number) is at work."""

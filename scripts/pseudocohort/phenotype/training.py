@@ -76,7 +76,9 @@ def _train_private(
     epochs, batch = privacy.plan_size(int((~held).sum()), chosen)
     chosen = dataclasses.replace(chosen, epochs=epochs, batch=batch)
     shape = make_shape(common.encoding, c.shape[1], chosen)
-    network, curve, noted = privacy.fit_private(data, c, held, atom_names(common.encoding), shape, chosen, seed, dp)
+    budget = privacy.make_budget(dp, int((~held).sum()), len(common.encoding.items), chosen.search)
+    names = atom_names(common.encoding)
+    network, curve, noted = privacy.fit_private(data, c, held, names, shape, chosen, seed, budget)
     row = {"trial": 0, "epochs": len(curve), "validation_loss": curve["validation_loss"].iloc[-1], "chosen": 1}
     code = np.zeros((1 + c.shape[1], shape.latent)), np.eye(shape.latent)
     curve = curve.assign(trial=0, round=0, chosen=1)
@@ -86,7 +88,12 @@ def _train_private(
 
 
 def held_out_families(family: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """True (n,) for people of randomly chosen whole families, together at least `share` of the people."""
+    """True (n,) for people of randomly chosen whole families, together about `share` of the people.
+
+    Families come in random order until the share is reached. One that overshoots it by more than half of it, or would
+    make more than half of the people, is passed over; where less than half of the share fits, the smallest of
+    those joins. So at least one family is held out and one trained on.
+    """
     labels, code, sizes = np.unique(family.astype(str), return_inverse=True, return_counts=True)
     if len(labels) < 2:
         raise InputError(
@@ -96,5 +103,17 @@ def held_out_families(family: np.ndarray, share: float, seed: int) -> np.ndarray
             remedy="check the families of the sample sheet",
         )
     order = counter.order(counter.key(seed, "validation families"), len(labels))
-    take = order[: 1 + int(np.searchsorted(np.cumsum(sizes[order]), share * len(family)))][: len(labels) - 1]
+    wanted, half = share * len(family), len(family) / 2
+    limit = min(1.5 * wanted, max(wanted, half), len(family) - 1)
+    take, passed, total = [], [], 0
+    for number in order:
+        if total >= wanted:
+            break
+        fits = total + sizes[number] <= limit
+        (take if fits else passed).append(number)
+        total += sizes[number] if fits else 0
+    if total < wanted / 2:
+        smallest = min(passed, key=lambda number: sizes[number])  # of equal ones the first in random order
+        if not take or total + sizes[smallest] <= half:
+            take.append(smallest)
     return np.isin(code, take)

@@ -148,7 +148,10 @@ def interval(values: list | None) -> str:
 
 
 def _compared(report: dict) -> dict | None:
-    """Table of the comparison of models: heads, rows (name, chosen, cells: value, interval, verdict), note."""
+    """Table of the comparison of models: heads, rows (name, remarks, cells), note, calibration.
+
+    A cell is value, interval, verdict; calibration: a sentence.
+    """
     models = report.get("models", {})
     if len(models) < 2:
         return None
@@ -156,14 +159,29 @@ def _compared(report: dict) -> dict | None:
     rows = []
     for name, goals in models.items():
         cells = [goals.get(key) for key in keys]
-        rows.append({"name": MODELS.get(name, name), "chosen": name == report.get("chosen"), "cells": [
+        remarks = ["configured"] * (name == report.get("chosen"))
+        calibrated = report.get("calibrated", {}).get(name, False)
+        if report.get("private", {}).get(name, False):
+            remarks.append("differentially private, " + ("calibrated" if calibrated else "not calibrated"))
+        rows.append({"name": MODELS.get(name, name), "remarks": remarks, "cells": [
             {"value": None} if c is None else {"value": c["value"] if c["ratio"] is None else c["ratio"],
              "interval": c["interval"], "verdict": c["verdict"]} for c in cells]})  # fmt: skip
     goals = next(iter(models.values()))
     heads = [{"name": COMPARED[key], "goal": goals.get(key, {}).get("goal", "").split(",")[0]} for key in keys]
     as_good = [MODELS.get(name, name) for name in report.get("as_good", [])]
     return {"heads": heads, "rows": rows, "note": report.get("note", ""), "as_good": as_good,
-            "calibrated": report.get("calibrated", False)}  # fmt: skip
+            "calibration": _calibration(report)}  # fmt: skip
+
+
+def _calibration(report: dict) -> str:
+    """One sentence on which models are calibrated to the moments of the people trained on."""
+    flags = report.get("calibrated", {})
+    done = [MODELS.get(name, name) for name, yes in flags.items() if yes]
+    rest = [MODELS.get(name, name) for name, yes in flags.items() if not yes]
+    if not done:
+        return "No model is calibrated." if rest else ""
+    told = f"Calibrated to the moments of the people trained on: {', '.join(done)}"
+    return told + (f"; not calibrated: {', '.join(rest)}." if rest else ".")
 
 
 def _by_group(metrics: list[dict]) -> list[dict]:
