@@ -10,16 +10,11 @@ from scipy import stats
 from latents import decode, normal_latents
 from pseudocohort.cohort.dictionary import Dictionary, Item, broken_rules, structurally_missing
 from pseudocohort.errors import InputError
+from pseudocohort.phenotype.atoms import encoding_from_json, encoding_to_json
 from pseudocohort.phenotype.decoding import people_table
-from pseudocohort.phenotype.encoding import (
-    encode,
-    encoding_from_json,
-    encoding_to_json,
-    fit_encoding,
-    sampling_order,
-)
+from pseudocohort.phenotype.encoding import encode, fit_encoding
 from pseudocohort.phenotype.quantiles import fit_quantile
-from pseudocohort.phenotype.rules import into_bounds, within_bounds
+from pseudocohort.phenotype.rules import into_bounds, sampling_order, within_bounds
 
 NOT_NEVER = (("smoke", ("past", "now")),)
 

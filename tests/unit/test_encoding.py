@@ -10,6 +10,7 @@ from scipy import stats
 from latents import decode, normal_latents
 from pseudocohort.cohort.dictionary import Dictionary, Item, structurally_missing
 from pseudocohort.errors import InputError
+from pseudocohort.phenotype.atoms import encoding_from_json, encoding_to_json
 from pseudocohort.phenotype.conditions import (
     condition_matrix,
     conditions_from_json,
@@ -21,16 +22,10 @@ from pseudocohort.phenotype.conditions import (
     sex_codes,
 )
 from pseudocohort.phenotype.decoding import people_table
-from pseudocohort.phenotype.encoding import (
-    asked_in_table,
-    digits,
-    encode,
-    encoding_from_json,
-    encoding_to_json,
-    fit_encoding,
-    sampling_order,
-)
+from pseudocohort.phenotype.encoding import encode, fit_encoding
 from pseudocohort.phenotype.quantiles import PEOPLE, fit_quantile
+from pseudocohort.phenotype.rounding import digits
+from pseudocohort.phenotype.rules import asked_in_table, sampling_order
 
 MALE, FEMALE = (("sex", ("male",)),), (("sex", ("female",)),)
 

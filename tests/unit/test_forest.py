@@ -7,10 +7,10 @@ from sklearn.tree import DecisionTreeRegressor
 
 from pseudocohort.cohort.dictionary import Dictionary, Item
 from pseudocohort.phenotype import forest
-from pseudocohort.phenotype.cart import LEAF
 from pseudocohort.phenotype.common import fit_common
 from pseudocohort.phenotype.forest import FOLDS, NOTHING, Guesser, Guide, forest_arrays, forest_from, grow_forest
 from pseudocohort.phenotype.models import load_model, sample_model, save_model, train_model
+from pseudocohort.phenotype.trees import LEAF
 
 N, SEED = 1500, 3
 GROUPS = tuple("abcdefgh")

@@ -14,10 +14,12 @@ from scipy import stats
 from pseudocohort.cohort.dictionary import Dictionary, Item
 from pseudocohort.errors import InputError
 from pseudocohort.phenotype import privacy, training
-from pseudocohort.phenotype.encoding import Encoded
+from pseudocohort.phenotype.atoms import Encoded
+from pseudocohort.phenotype.model_files import load_model, save_model
 from pseudocohort.phenotype.network import Network, Shape
 from pseudocohort.phenotype.objective import penalty
 from pseudocohort.phenotype.sampling import sample_people
+from pseudocohort.phenotype.settings import make_settings
 
 ALARM = 1e-6  # false-alarm rate of every statistical test here; seeds are fixed, so a pass stays a pass
 SHAPE = Shape(2, (False, True, False), 8, 2)
@@ -218,7 +220,7 @@ def cohort(n=300, seed=1):
     score[:, 2] = 0.6 * score[:, 0] + 0.8 * score[:, 2]
     data.low[:, 2] = data.high[:, 2] = score[:, 2]
     data.active[:] = True
-    settings = training.make_settings({"hidden": 8, "latent": 2, "epochs": 3, "batch": 100})
+    settings = make_settings({"hidden": 8, "latent": 2, "epochs": 3, "batch": 100})
     return data, c, np.arange(n) >= 0.9 * n, settings
 
 
@@ -271,7 +273,7 @@ def test_what_is_no_number_is_refused_before_training(bad, array, value, monkeyp
 
 def test_much_noise_hides_and_little_noise_shows_the_correlation():
     data, c, held, settings = cohort(3000)
-    settings = training.make_settings({"hidden": 8, "latent": 2, "epochs": 12, "batch": 300, "learning_rate": 0.03})
+    settings = make_settings({"hidden": 8, "latent": 2, "epochs": 12, "batch": 300, "learning_rate": 0.03})
     found = {}
     for epsilon in (0.002, 8.0):
         network, noted = trained(data, c, held, settings, epsilon=epsilon)
@@ -302,11 +304,11 @@ def test_private_model_holds_no_moments_and_says_what_epsilon_means(tmp_path, ca
     assert model.forest == ()  # trees would hold means of people without noise
     assert (model.code_slope == 0).all()
     np.testing.assert_array_equal(model.code_covariance, np.eye(2))
-    training.save_model(tmp_path / "model", model)
+    save_model(tmp_path / "model", model)
     with np.load(tmp_path / "model" / "parameters.npz") as stored:
         assert not [name for name in stored if "moment" in name]
     noted = json.loads((tmp_path / "model" / "privacy.json").read_text())
-    assert noted == model.privacy == training.load_model(tmp_path / "model").privacy
+    assert noted == model.privacy == load_model(tmp_path / "model").privacy
     assert noted["epsilon"] == 12.0
     assert noted["delta"] == 1e-4
     assert noted["seed_is_public"]
@@ -341,12 +343,12 @@ def test_private_model_is_sampled_without_calibration():
 
 
 def test_batches_and_steps_follow_the_number_of_people():
-    open_ended = training.make_settings({"epochs": None, "batch": None})
+    open_ended = make_settings({"epochs": None, "batch": None})
     for people, batch in ((100, 100), (1000, 256), (4000, 500), (100_000, 2048)):
         epochs, size = privacy.plan_size(people, open_ended)
         assert size == batch
         assert 200 <= epochs * (people // size) <= 260
-    assert privacy.plan_size(1000, training.make_settings({"epochs": 7, "batch": 64})) == (7, 64)
+    assert privacy.plan_size(1000, make_settings({"epochs": 7, "batch": 64})) == (7, 64)
 
 
 @pytest.mark.parametrize(

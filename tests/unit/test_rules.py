@@ -7,7 +7,6 @@ import pandas as pd
 
 from pseudocohort.cohort.dates import as_dates, days_of, iso
 from pseudocohort.cohort.dictionary import Dictionary, Item, broken_rules
-from pseudocohort.cohort.rules import rule_order
 
 RULED = Dictionary(
     (
@@ -79,22 +78,6 @@ def test_values_at_a_detection_limit_may_be_lower():
 def test_no_rule_and_no_item_break_nothing():
     plain = Dictionary((Item("x", "continuous"),))
     assert broken_rules(plain, {"x": np.zeros(3)}).tolist() == [[False]] * 3
-    assert rule_order(plain) == ()
-
-
-def test_rules_in_their_order_set_right_what_is_wrong():
-    order = rule_order(RULED)
-    assert sorted(order) == ["first", "high", "low", "mass", "total"]
-    assert order.index("high") < order.index("low")
-    table = frame(seed=2)
-    table["floor"] -= 100  # so that low can keep both of its rules
-    for name in order:
-        for sign, names in RULED[name].rules:
-            other = table[list(names)].apply(pd.to_numeric).sum(axis=1, skipna=False)
-            known = table[name].notna() & other.notna()
-            bound = {"<=": np.minimum, ">=": np.maximum, "=": lambda value, other: other}[sign](table[name], other)
-            table[name] = table[name].mask(known, bound)
-    assert not broken_rules(RULED, table).any()
 
 
 def test_dates_are_days_of_the_calendar():

@@ -15,9 +15,11 @@ from pseudocohort.cohort.dictionary import Dictionary, Item
 from pseudocohort.errors import InputError
 from pseudocohort.phenotype import fitting, training
 from pseudocohort.phenotype.common import fit_common
+from pseudocohort.phenotype.model_files import load_model, save_model
+from pseudocohort.phenotype.moments import moments
 from pseudocohort.phenotype.sampling import sample_people
 from pseudocohort.phenotype.search import atom_names, make_shape
-from pseudocohort.phenotype.settings import Settings, plan_size
+from pseudocohort.phenotype.settings import Settings, make_settings, plan_size
 
 QUICK = {"epochs": 6, "hidden": 16, "batch": 128}
 
@@ -44,7 +46,7 @@ def small_job(settings=QUICK, n=400):
     """(job on the small cohort with the last tenth held out, Common)."""
     table, people, scores, dictionary = small_cohort(n)
     common, data, c = fit_common(table, people, scores, dictionary)
-    chosen = training.make_settings(settings)
+    chosen = make_settings(settings)
     shape = make_shape(common.encoding, c.shape[1], chosen)
     return fitting.make_job(data, c, np.arange(n) >= 0.9 * n, atom_names(common.encoding), shape, chosen, 1), common
 
@@ -113,8 +115,8 @@ def test_same_seed_same_network_and_the_saved_model_samples_the_same(tmp_path):
     first, second, other = (training.train_network(*cohort, QUICK, seed) for seed in (5, 5, 6))
     pd.testing.assert_frame_equal(first.curve, second.curve)
     assert not first.curve.equals(other.curve)
-    training.save_model(tmp_path / "model", first)
-    again = training.load_model(tmp_path / "model")
+    save_model(tmp_path / "model", first)
+    again = load_model(tmp_path / "model")
     new = pd.DataFrame({"x": np.linspace(-2, 2, 250), "y": 0.0})
     arguments = (new, np.tile([1, 2], 125), np.repeat("all", 250))
     pseudo = sample_people(first, *arguments, 8)
@@ -128,7 +130,7 @@ def test_same_seed_same_network_and_the_saved_model_samples_the_same(tmp_path):
     ]
     assert again.settings == first.settings
     with pytest.raises(InputError, match="no trained network here"):
-        training.load_model(tmp_path / "none")
+        load_model(tmp_path / "none")
 
 
 def test_early_stopping_keeps_the_best_epoch(caplog):
@@ -154,7 +156,7 @@ def test_aggregate_moments_are_least_squares():
     random = np.random.default_rng(3)
     c = random.normal(size=(2000, 3))
     values = c @ random.normal(size=(3, 2)) + 0.7 + random.normal(size=(2000, 2)) * [1, 2]
-    fitted = training.moments(values, c)
+    fitted = moments(values, c)
     for j in range(2):
         design = np.column_stack([np.ones(2000), c])
         np.testing.assert_allclose(fitted.slope[:, j], np.linalg.lstsq(design, values[:, j], rcond=None)[0], atol=1e-3)
@@ -180,14 +182,14 @@ def test_aggregate_moments_are_least_squares():
 )
 def test_bad_settings_are_refused(values, text):
     with pytest.raises(InputError, match=text):
-        training.make_settings(values)
+        make_settings(values)
 
 
 def test_settings_are_the_config_keys():
-    chosen = training.make_settings({"hidden": 32, "learning_rate": 0.005})
+    chosen = make_settings({"hidden": 32, "learning_rate": 0.005})
     assert dataclasses.asdict(chosen)["hidden"] == 32
     assert chosen.epochs is None
-    assert training.make_settings({"without": ["latent"], "epochs": None}) == Settings(without=("latent",))
+    assert make_settings({"without": ["latent"], "epochs": None}) == Settings(without=("latent",))
 
 
 def test_size_of_a_training_follows_the_people():

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from pseudocohort.cohort.items import NUMERIC, SEX_CODES, Dictionary, Item
+from pseudocohort.cohort.items import SEX_CODES, Dictionary, Item
 
 _EXACT = 1e-9  # relative error that the arithmetic of floats is allowed
 
@@ -82,23 +82,3 @@ def _below(item: Item, values: np.ndarray) -> np.ndarray:
 def _rounding(item: Item) -> float:
     """The most that writing an item with its decimals can change it."""
     return 0.5 * 10.0**-item.decimals if item.type == "continuous" and item.decimals is not None else 0.0
-
-
-def rule_order(dictionary: Dictionary) -> tuple[str, ...]:
-    """Numeric items with rules, each after all items with rules that its own rules name.
-
-    Who sets values right in this order (an item to its bound, or to the sum) breaks no rule set right before.
-    """
-    order: list[str] = []
-
-    def visit(name: str) -> None:
-        if name not in order and dictionary[name].rules:
-            for _, names in dictionary[name].rules:
-                for part in names:
-                    visit(part)
-            order.append(name)
-
-    for item in dictionary.items:
-        if item.type in NUMERIC:
-            visit(item.name)
-    return tuple(order)

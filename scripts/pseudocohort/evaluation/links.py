@@ -25,6 +25,8 @@ MOST_LINKS = 40_000  # between scores and items
 FIELDS = ("first", "second", "matched", "pseudo", "third")
 SLOPE = (0.97, 1.03)
 BLOCK = 1000  # links at once
+LINK = "slopes of items on their own scores (RMS difference)"
+LINK_SLOPE = "slope of pseudo on real effects of scores on their own items"
 
 
 class Side(NamedTuple):
@@ -45,16 +47,12 @@ def score_metrics(
     is, so R is divided by what a faithful model has (`expected_ratio`).  ("A", "B"): halves of the holdout, for
     scores that were not learnt from these people.
     """
-    names = {
-        "score_link": "slopes of items on their own scores (RMS difference)",
-        "score_slope": "slope of pseudo on real effects of scores on their own items",
-    }
     items = [j for j, item in enumerate(setting.items) if item.type != "nominal"]
     items = [j for j in items if np.isfinite(real.values[setting.train, j]).sum() >= FEWEST]
     spread = real.scores[setting.train].std(axis=0)
     scores = np.flatnonzero(spread > 0)
     if not items or not len(scores):
-        return {key: metric("scores", name, np.nan) for key, name in names.items()}, []
+        return _unknown(), []
     learnt = link_parts[0] == link_parts[1]
     halves = setting.halves
     if learnt:
@@ -70,8 +68,7 @@ def score_metrics(
     estimates, held = link_estimates(*sides, pairs, setting, halves, inherited=not learnt)
     own = own[kept]
     people = min(map(len, halves[0])) if halves else 0
-    floor = "two halves of the holdout"
-    faithful = 1.0
+    faithful, floor = 1.0, "two halves of the holdout"
     if learnt:
         faithful = expected_ratio(people, min(people, len(pseudo.values)), int(setting.train.sum()))
         floor = f"two halves of the train people, times {faithful:.2f}: pseudo people take over the errors of both"
@@ -81,18 +78,24 @@ def score_metrics(
         | {"note": f"floor: {floor}; {len(kept)} slopes"}
     ]  # fmt: skip
     if not own.any() or not estimates:
-        return {key: metric("scores", name, np.nan) for key, name in names.items()}, lines
-    result = squares([e._replace(**{f: getattr(e, f)[own] for f in FIELDS}) for e in estimates], people)
+        return _unknown(), lines
+    own_estimates = [e._replace(**{f: getattr(e, f)[own] for f in FIELDS}) for e in estimates]
+    result = squares(own_estimates, people)
     slope = _on_train(estimates, own) if learnt else instrumented(estimates, 0.0, own)
     goals = {
-        "score_link": compared("scores", names["score_link"], rescaled(result, faithful), 1.1, reached=True,
+        "score_link": compared("scores", LINK, rescaled(result, faithful), 1.1, reached=True,
                                headline=True, note=f"floor: {floor}"),
-        "score_slope": ranged("scores", names["score_slope"], slope.value, slope.interval, *SLOPE, floor=slope.floor,
+        "score_slope": ranged("scores", LINK_SLOPE, slope.value, slope.interval, *SLOPE, floor=slope.floor,
                               headline=True, people=people),
     }  # fmt: skip
     told = through_origin(estimates[0].third[own], held[own])
     note = "below 1 where the weights have seen the train people: in others the scores explain less" if learnt else ""
     return goals, [*lines, metric("scores", "slope of holdout on train score effects", told, note=note)]
+
+
+def _unknown() -> dict[str, dict]:
+    """The goals where there is nothing to measure."""
+    return {"score_link": metric("scores", LINK, np.nan), "score_slope": metric("scores", LINK_SLOPE, np.nan)}
 
 
 def expected_ratio(half: int, drawn: int, train: int) -> float:

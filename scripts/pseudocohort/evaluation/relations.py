@@ -140,35 +140,26 @@ def correlation_metrics(
         if naive is None
         else _baseline(setting.aside(), estimates, parts["baseline"], matrices["baseline"], upper)
     )
-    many = "" if columns.left_out == 0 else f"{len(columns.item)} columns drawn at random, {columns.left_out} left out"
     goals = {
-        "correlation": compared(
-            "items", names["correlation"], result, 1.1, reached=True, baseline=base, headline=True, note=many
-        ),
-        "correlation_slope": ranged(
-            "items",
-            names["correlation_slope"],
-            slope.value,
-            slope.interval,
-            *SLOPE,
-            people=setting.half,
-            floor=slope.floor,
-            baseline=base_slope,
-            headline=True,
-            note="free of the bias that errors of the real correlations make; floor: the train people's",
-        ),
+        **_correlation_goals(names, result, slope, setting.half, columns, (base, base_slope)),
         "partial_correlation": _partial(setting, real, pseudo, reals, pseudos, names["partial_correlation"]),
     }
-    plain = (columns.category != -2)[np.array(upper)].all(axis=0)
-    alone = instrumented(estimates, LEAST, plain)
-    more = metric(
-        "items",
-        "the same slope without indicators of missing values",
-        alone.value,
-        floor=alone.floor,
-        interval=alone.interval,
-    )
+    alone = instrumented(estimates, LEAST, (columns.category != -2)[np.array(upper)].all(axis=0))
+    more = metric("items", "the same slope without indicators of missing values", alone.value, floor=alone.floor,
+                  interval=alone.interval)  # fmt: skip
     return goals, [more, *_group_lines(setting.items, columns, upper, result)], arrays
+
+
+def _correlation_goals(names: dict[str, str], result, slope, half: int, columns: Columns, baseline) -> dict[str, dict]:
+    """The lines of the ratio and of the slope. half: people of a real half; baseline: (ratio, slope) or None each."""
+    many = "" if columns.left_out == 0 else f"{len(columns.item)} columns drawn at random, {columns.left_out} left out"
+    told = "free of the bias that errors of the real correlations make; floor: the train people's"
+    return {
+        "correlation": compared("items", names["correlation"], result, 1.1, reached=True, baseline=baseline[0],
+                                headline=True, note=many),
+        "correlation_slope": ranged("items", names["correlation_slope"], slope.value, slope.interval, *SLOPE,
+                                    people=half, floor=slope.floor, baseline=baseline[1], headline=True, note=told),
+    }  # fmt: skip
 
 
 def _baseline(setting: Setting, estimates: list, rows: np.ndarray, matrix: np.ndarray, upper) -> tuple[float, float]:

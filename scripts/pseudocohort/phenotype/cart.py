@@ -16,21 +16,21 @@ import pandas as pd
 from scipy.special import ndtr, ndtri
 
 from pseudocohort import counter
+from pseudocohort.phenotype.atoms import Encoded
 from pseudocohort.phenotype.common import Common, fit_common
-from pseudocohort.phenotype.encoding import Encoded
 from pseudocohort.phenotype.quantiles import PEOPLE
+from pseudocohort.phenotype.trees import LEAF, fit_tree, leaves, nodes
 
 log = logging.getLogger("pseudocohort")
-LEAF = 20  # fewest training people in a leaf
 EDGE = 1e-9
 
 
 class Tree(NamedTuple):
     """A tree as arrays over its nodes, and the training people in its leaves.
 
-    feature: int32, column of [conditions, scores], -1 in a leaf; threshold: float64, left where x <= threshold;
-    left, right: int32 nodes; first, count: int32, where the node's people stand in low and high and how many.
-    low, high: float64 (active people,), cumulative shares that the person's latent lies between, leaf by leaf.
+    feature, threshold, left, right: see `trees.nodes`, columns of [conditions, scores]; first, count: int32, where the
+    node's people stand in low and high and how many. low, high: float64 (active people,), cumulative shares that the
+    person's latent lies between, leaf by leaf.
     """
 
     feature: np.ndarray
@@ -41,9 +41,6 @@ class Tree(NamedTuple):
     count: np.ndarray
     low: np.ndarray
     high: np.ndarray
-
-
-NODES, PLACES = Tree._fields[:6], Tree._fields[6:]
 
 
 class CartModel(NamedTuple):
@@ -71,40 +68,16 @@ def train_cart(
 
 def grow(x: np.ndarray, width: int, data: Encoded, atom: int, seed: int) -> Tree:
     """The tree of one atom from the people for whom it is active; it sees the first `width` columns of x."""
-    from sklearn.tree import DecisionTreeRegressor
-
     rows = np.flatnonzero(data.active[:, atom])
     seen = np.ascontiguousarray(x[rows, :width])
-    model = DecisionTreeRegressor(min_samples_leaf=LEAF, random_state=counter.key(seed, "tree", atom)[0])
-    model.fit(seen, data.score[rows, atom])
-    nodes = model.tree_
+    model = fit_tree(seen, data.score[rows, atom], counter.key(seed, "tree", atom)[0])
     leaf = model.apply(seen)
     order = np.argsort(leaf, kind="stable")
-    count = np.bincount(leaf, minlength=nodes.node_count)
+    count = np.bincount(leaf, minlength=model.tree_.node_count)
     low, high = (ndtr(side[rows, atom].astype(np.float64))[order] for side in (data.low, data.high))
     half = np.where(data.dense[rows, atom][order], PEOPLE / 2 / len(rows), 0.0)
-    return Tree(
-        np.where(nodes.children_left < 0, -1, nodes.feature).astype(np.int32),
-        nodes.threshold.astype(np.float64),
-        nodes.children_left.astype(np.int32),
-        nodes.children_right.astype(np.int32),
-        (np.cumsum(count) - count).astype(np.int32),
-        count.astype(np.int32),
-        low - half,
-        high + half,
-    )
-
-
-def leaves(tree: Tree, x: np.ndarray) -> np.ndarray:
-    """Leaf (n,) that each row of x (n, columns) float32 falls into; one step a level for everybody at once."""
-    node = np.zeros(len(x), dtype=np.int32)
-    rows = np.arange(len(x)) if tree.feature[0] >= 0 else np.empty(0, dtype=int)
-    while len(rows):
-        at = node[rows]
-        below = x[rows, tree.feature[at]] <= tree.threshold[at]
-        node[rows] = np.where(below, tree.left[at], tree.right[at])
-        rows = rows[tree.feature[node[rows]] >= 0]
-    return node
+    first = np.cumsum(count) - count
+    return Tree(*nodes(model.tree_), first.astype(np.int32), count.astype(np.int32), low - half, high + half)
 
 
 def draw_leaf(tree: Tree, x: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -129,19 +102,3 @@ class CartDrawing:
 
     def advance(self, atom: int, score: np.ndarray) -> None:
         self._x[:, self._width + atom] = score
-
-
-def cart_arrays(model: CartModel) -> dict[str, np.ndarray]:
-    """All trees end to end, for np.savez; `tree_sizes` (atoms, 2): nodes and people of each."""
-    sizes = [(len(tree.feature), len(tree.low)) for tree in model.trees]
-    joined = {f"tree_{name}": np.concatenate([getattr(t, name) for t in model.trees] or [[]]) for name in Tree._fields}
-    return {"tree_sizes": np.array(sizes, dtype=np.int64).reshape(-1, 2), **joined}
-
-
-def cart_from(common: Common, arrays: dict[str, np.ndarray]) -> CartModel:
-    """Inverse of `cart_arrays`."""
-    sizes = arrays["tree_sizes"]
-    cuts = np.cumsum(sizes, axis=0)[:-1]
-    parts = [np.split(arrays[f"tree_{n}"], cuts[:, 0 if n in NODES else 1]) for n in Tree._fields]
-    trees = [Tree(*fields) for fields in zip(*parts, strict=True)] if len(sizes) else []
-    return CartModel(common, tuple(trees))

@@ -25,7 +25,7 @@ from pseudocohort.phenotype.fitting import Progress
 
 log = logging.getLogger("pseudocohort")
 NAME = "training.npz"
-CODE = ("network", "forest", "objective", "fitting", "search", "settings", "checkpoint")
+CODE = ("network", "forest", "trees", "objective", "fitting", "search", "settings", "checkpoint")
 _BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 

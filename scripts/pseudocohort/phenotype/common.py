@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pseudocohort.errors import InputError
+from pseudocohort.phenotype.atoms import Encoded, Encoding, encoding_from_json, encoding_to_json
 from pseudocohort.phenotype.conditions import (
     Ages,
     Conditions,
@@ -16,14 +17,7 @@ from pseudocohort.phenotype.conditions import (
     fit_conditions,
     sex_codes,
 )
-from pseudocohort.phenotype.encoding import (
-    Encoded,
-    Encoding,
-    encode,
-    encoding_from_json,
-    encoding_to_json,
-    fit_encoding,
-)
+from pseudocohort.phenotype.encoding import encode, fit_encoding
 from pseudocohort.phenotype.moments import Moments, moments
 
 

@@ -24,26 +24,11 @@ from pseudocohort.phenotype.atoms import (
     Encoding,
     ItemCode,
     columns,
-    encoding_from_json,
-    encoding_to_json,
 )
 from pseudocohort.phenotype.latent import level_latents, numeric_latents
 from pseudocohort.phenotype.quantiles import fit_quantile
-from pseudocohort.phenotype.rounding import Rounding, digits, fit_rounding
+from pseudocohort.phenotype.rounding import Rounding, fit_rounding
 from pseudocohort.phenotype.rules import asked_in_table, sampling_order
-
-__all__ = [
-    "Atom",
-    "Encoded",
-    "Encoding",
-    "ItemCode",
-    "digits",
-    "encode",
-    "encoding_from_json",
-    "encoding_to_json",
-    "fit_encoding",
-    "sampling_order",
-]
 
 log = logging.getLogger("pseudocohort")
 MINIMUM_VALUES = 20

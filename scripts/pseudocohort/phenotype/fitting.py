@@ -21,7 +21,7 @@ from flax import nnx
 
 from pseudocohort import counter
 from pseudocohort.errors import InputError
-from pseudocohort.phenotype.encoding import Encoded
+from pseudocohort.phenotype.atoms import Encoded
 from pseudocohort.phenotype.moments import ROWS, moments
 from pseudocohort.phenotype.network import Network, Shape, with_parameters
 from pseudocohort.phenotype.objective import bound, penalty

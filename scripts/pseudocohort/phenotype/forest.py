@@ -13,7 +13,7 @@ import numpy as np
 
 from pseudocohort import counter
 from pseudocohort.phenotype.atoms import Encoded
-from pseudocohort.phenotype.cart import LEAF, leaves
+from pseudocohort.phenotype.trees import LEAF, fit_tree, leaves, nodes, tree_arrays, trees_from
 
 FOLDS = 5
 COLUMNS = 30  # a tree sees so many conditions and scores at most: those that correlate most with the atom
@@ -61,23 +61,14 @@ def grow_forest(data: Encoded, c: np.ndarray, family: np.ndarray, seed: int) -> 
 
 def _grow(x: np.ndarray, rows: np.ndarray, width: int, y: np.ndarray) -> Guesser:
     """The tree of scores y (rows,) on the most correlated of the first `width` columns of x."""
-    from sklearn.tree import DecisionTreeRegressor
-
     if len(rows) < 2 * LEAF or not width:
         return NOTHING
     seen = x[rows, :width]
     seen = seen - seen.mean(0)
     strength = np.abs((y - y.mean()) @ seen) / np.maximum(np.sqrt((seen * seen).sum(0)), 1e-6)
     chosen = np.sort(np.argsort(-strength, kind="stable")[:COLUMNS])
-    model = DecisionTreeRegressor(min_samples_leaf=LEAF, random_state=0)
-    nodes = model.fit(x[np.ix_(rows, chosen)], y).tree_
-    return Guesser(
-        np.where(nodes.children_left < 0, -1, chosen[np.maximum(nodes.feature, 0)]).astype(np.int32),
-        nodes.threshold.astype(np.float64),
-        nodes.children_left.astype(np.int32),
-        nodes.children_right.astype(np.int32),
-        nodes.value[:, 0, 0].astype(np.float32),
-    )
+    tree = fit_tree(x[np.ix_(rows, chosen)], y, 0).tree_
+    return Guesser(*nodes(tree, chosen), tree.value[:, 0, 0].astype(np.float32))
 
 
 class Guide:
@@ -104,18 +95,14 @@ class Guide:
 
 
 def forest_arrays(forest: Forest) -> dict[str, np.ndarray]:
-    """All trees end to end, for np.savez; `forest_sizes` (folds, atoms): nodes of each."""
-    trees = [tree for fold in forest for tree in fold]
-    sizes = np.array([[len(tree.feature) for tree in fold] for fold in forest], dtype=np.int64)
-    joined = {f"forest_{k}": np.concatenate([getattr(t, k) for t in trees] or [[]]) for k in Guesser._fields}
-    return {"forest_sizes": sizes, **joined}
+    """All trees, fold after fold, for np.savez."""
+    return tree_arrays("forest", [tree for fold in forest for tree in fold]) | {"forest_folds": np.array(len(forest))}
 
 
 def forest_from(arrays: dict[str, np.ndarray]) -> Forest:
-    """Inverse of `forest_arrays`; no forest where there are none."""
-    sizes = arrays.get("forest_sizes", np.empty((0, 0), dtype=np.int64))
-    if not sizes.size:
+    """Inverse of `forest_arrays`; no forest where there is no tree."""
+    trees = trees_from("forest", Guesser, arrays)
+    if not trees:
         return ()
-    cuts = np.cumsum(sizes)[:-1]
-    trees = [Guesser(*t) for t in zip(*(np.split(arrays[f"forest_{k}"], cuts) for k in Guesser._fields), strict=True)]
-    return tuple(tuple(trees[first : first + sizes.shape[1]]) for first in range(0, len(trees), sizes.shape[1]))
+    atoms = len(trees) // int(arrays["forest_folds"])
+    return tuple(tuple(trees[first : first + atoms]) for first in range(0, len(trees), atoms))

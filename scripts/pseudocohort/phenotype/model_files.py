@@ -12,10 +12,11 @@ from flax import nnx
 
 from pseudocohort.errors import InputError
 from pseudocohort.files import atomic_directory
-from pseudocohort.phenotype.common import Common, Moments, common_arrays, common_from, common_to_json
+from pseudocohort.phenotype.atoms import Encoding
+from pseudocohort.phenotype.common import Common, common_arrays, common_from, common_to_json
 from pseudocohort.phenotype.conditions import Ages, Conditions
-from pseudocohort.phenotype.encoding import Encoding
 from pseudocohort.phenotype.forest import Forest, forest_arrays, forest_from
+from pseudocohort.phenotype.moments import Moments
 from pseudocohort.phenotype.network import Network, Shape
 from pseudocohort.phenotype.settings import Settings
 

@@ -16,13 +16,14 @@ import pandas as pd
 
 from pseudocohort.errors import InputError
 from pseudocohort.files import atomic_directory
-from pseudocohort.phenotype import sampling, training
-from pseudocohort.phenotype.cart import CartDrawing, CartModel, cart_arrays, cart_from, train_cart
+from pseudocohort.phenotype import model_files, sampling, training
+from pseudocohort.phenotype.cart import CartDrawing, CartModel, Tree, train_cart
 from pseudocohort.phenotype.common import common_arrays, common_from, common_to_json
 from pseudocohort.phenotype.marginal import MarginalDrawing, MarginalModel, train_marginal
+from pseudocohort.phenotype.trees import tree_arrays, trees_from
 
 MODELS = ("cvae", "cart", "marginal")
-Model = training.PhenotypeModel | CartModel | MarginalModel
+Model = model_files.PhenotypeModel | CartModel | MarginalModel
 
 
 def train_model(
@@ -81,10 +82,10 @@ def sample_model(
 
 def save_model(directory: str | Path, model: Model) -> None:
     """Write the model's folder, whole or not at all. It holds values of training people: it never leaves."""
-    if isinstance(model, training.PhenotypeModel):
-        return training.save_model(directory, model)
+    if isinstance(model, model_files.PhenotypeModel):
+        return model_files.save_model(directory, model)
     kind = "cart" if isinstance(model, CartModel) else "marginal"
-    arrays = common_arrays(model.common) | (cart_arrays(model) if kind == "cart" else {})
+    arrays = common_arrays(model.common) | (tree_arrays("tree", model.trees) if kind == "cart" else {})
     with atomic_directory(directory) as target:
         np.savez(target / "parameters.npz", **arrays)
         plain = {"kind": kind, **common_to_json(model.common)}
@@ -98,8 +99,10 @@ def load_model(directory: str | Path) -> Model:
         raise InputError("no trained model here", where=directory, remedy="run the rule that trains it")
     plain = json.loads(file.read_text(encoding="utf-8"))
     if "kind" not in plain:
-        return training.load_model(directory)
+        return model_files.load_model(directory)
     with np.load(Path(directory) / "parameters.npz") as stored:
         arrays = dict(stored)
     common = common_from(plain, arrays)
-    return cart_from(common, arrays) if plain["kind"] == "cart" else MarginalModel(common)
+    if plain["kind"] == "marginal":
+        return MarginalModel(common)
+    return CartModel(common, tuple(trees_from("tree", Tree, arrays)))

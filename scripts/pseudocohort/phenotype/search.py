@@ -20,8 +20,8 @@ import pandas as pd
 
 from pseudocohort import counter
 from pseudocohort.phenotype import fitting
+from pseudocohort.phenotype.atoms import Encoded, Encoding
 from pseudocohort.phenotype.checkpoint import Checkpoint, Record, fingerprint, resumed
-from pseudocohort.phenotype.encoding import Encoded, Encoding
 from pseudocohort.phenotype.network import Network, Shape
 from pseudocohort.phenotype.settings import Settings, plan_size
 

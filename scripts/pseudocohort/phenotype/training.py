@@ -12,25 +12,14 @@ import pandas as pd
 
 from pseudocohort import counter
 from pseudocohort.errors import InputError
-from pseudocohort.phenotype.common import Common, Moments, fit_common, moments
-from pseudocohort.phenotype.encoding import Encoded
+from pseudocohort.phenotype.atoms import Encoded
+from pseudocohort.phenotype.common import Common, fit_common
 from pseudocohort.phenotype.fitting import aggregate_posterior
 from pseudocohort.phenotype.forest import grow_forest
-from pseudocohort.phenotype.model_files import PhenotypeModel, load_model, save_model
+from pseudocohort.phenotype.model_files import PhenotypeModel
 from pseudocohort.phenotype.search import atom_names, make_shape, search
 from pseudocohort.phenotype.settings import Settings, make_settings
 
-__all__ = [
-    "Moments",
-    "PhenotypeModel",
-    "Settings",
-    "held_out_families",
-    "load_model",
-    "make_settings",
-    "moments",
-    "save_model",
-    "train_network",
-]
 VALIDATED = 5000  # people held out at most, about
 
 
