@@ -5,7 +5,7 @@ CORES ?= all
 CONFIG ?= config/config.yaml
 BIN := .venv/bin
 
-.PHONY: run test benchmark benchmark-phenotype setup setup-dev lint format lock clean help
+.PHONY: run test exercise benchmark benchmark-phenotype setup setup-dev lint format lock clean help
 
 help:
 	@sed -n 's/^# //p; s/^\([a-z-]*\):.*## /  make \1: /p' Makefile
@@ -15,6 +15,9 @@ run: .venv/installed ## a pseudo cohort from the demo, or from CONFIG=config/oth
 
 test: .venv/installed-dev ## the tests
 	$(BIN)/pytest
+
+exercise: .venv/installed-dev ## the trainees' notebook on the pseudo cohort in results, with its pictures: results/exercise.ipynb
+	$(BIN)/jupyter-execute resources/exercise.ipynb --output=$(CURDIR)/results/exercise.ipynb
 
 benchmark: .venv/installed .venv-peers/installed ## time and memory of the genome engine beside other programs
 	$(BIN)/python benchmarks/genome.py

@@ -86,7 +86,7 @@ def look(cohort: Cohort, traits: Traits, kernel: Kernel, sites: pd.DataFrame) ->
     genetic = covariance(kernel, traits)
     return View(
         np.diag(genetic) * to_liability(traits),
-        np.array([lambda_gc(column) for column in log10p.T]),
+        np.array([lambda_gc(column) for column in ((beta / se) ** 2).T]),
         np.nanmean((beta / se) ** 2, axis=0),
         beta,
         se,

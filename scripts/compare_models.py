@@ -24,5 +24,6 @@ with logged(snakemake.log[0]):
         read_seed(s.seed),
         calibrated=tuple(p.calibrated),
         private=tuple(p.private),
+        limits=p.goals,
     )
     save_comparison(snakemake.output[0], comparison)

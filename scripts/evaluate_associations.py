@@ -1,12 +1,16 @@
 """Compare the associations of founders, holdout and pseudo people."""
 
-from pseudocohort.evaluation.associations import evaluate_associations
-from pseudocohort.evaluation.metrics import save_arrays, save_metrics
+from pseudocohort.evaluation.association_results import read_leads
+from pseudocohort.evaluation.associations import COHORTS, evaluate_associations
+from pseudocohort.evaluation.metrics import save_arrays
 from pseudocohort.files import read_seed
 from pseudocohort.job import logged
+from pseudocohort.measures.line import save_lines
 
+source = snakemake.input
 with logged(snakemake.log[0]):
-    directories = {name: snakemake.input[name] for name in ("real", "holdout", "synthetic")}
-    metrics, arrays = evaluate_associations(directories, read_seed(snakemake.input.seed))
-    save_metrics(snakemake.output.metrics, metrics)
-    save_arrays(snakemake.output.arrays, arrays)
+    directories = {cohort: source[cohort] for cohort in COHORTS}
+    leads = {cohort: read_leads(source[f"leads_{cohort}"]) for cohort in COHORTS}
+    found = evaluate_associations(directories, leads, read_seed(source.seed))
+    save_lines(snakemake.output.metrics, found.lines, traits=found.table)
+    save_arrays(snakemake.output.arrays, found.arrays)

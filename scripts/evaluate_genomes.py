@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from pseudocohort.cohort.builds import get_build
 from pseudocohort.evaluation.genomes import evaluate_genomes
-from pseudocohort.evaluation.metrics import save_arrays, save_metrics
+from pseudocohort.evaluation.metrics import save_arrays
 from pseudocohort.files import read_seed
 from pseudocohort.genome.drift import Drift
 from pseudocohort.genome.founders import founders_of
 from pseudocohort.job import logged
+from pseudocohort.measures.line import save_lines
 
 with logged(snakemake.log[0]):
     chromosomes = snakemake.params.chromosomes
@@ -26,6 +28,7 @@ with logged(snakemake.log[0]):
         Drift(**json.loads(Path(snakemake.input.expected).read_text())),
         snakemake.params.generations,
         read_seed(snakemake.input.seed),
+        par=get_build(snakemake.params.build).par,
     )
-    save_metrics(snakemake.output.metrics, metrics)
+    save_lines(snakemake.output.metrics, metrics)
     save_arrays(snakemake.output.arrays, arrays)

@@ -3,10 +3,12 @@
 import pandas as pd
 
 from pseudocohort.cohort.dictionary import read_dictionary
+from pseudocohort.evaluation.findings import finding_table
 from pseudocohort.evaluation.items import evaluate_items
-from pseudocohort.evaluation.metrics import save_arrays, save_metrics
-from pseudocohort.files import read_seed
+from pseudocohort.evaluation.metrics import save_arrays
+from pseudocohort.files import atomic, read_seed
 from pseudocohort.job import logged
+from pseudocohort.measures.line import save_lines
 
 with logged(snakemake.log[0]):
     tables = ("people", "real", "pseudo", "baseline", "real_scores", "pseudo_scores")
@@ -15,5 +17,8 @@ with logged(snakemake.log[0]):
         read_dictionary(snakemake.input.dictionary),
         read_seed(snakemake.input.seed),
     )
-    save_metrics(snakemake.output.metrics, metrics)
+    save_lines(snakemake.output.metrics, metrics)
     save_arrays(snakemake.output.arrays, arrays)
+    for kind in ("score", "item"):
+        with atomic(snakemake.output[kind]) as part:
+            finding_table(arrays, kind).to_csv(part, sep="\t", index=False, float_format="%.4g")

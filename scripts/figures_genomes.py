@@ -4,7 +4,8 @@ from pathlib import Path
 
 from pseudocohort.evaluation.metrics import load_arrays
 from pseudocohort.job import logged
+from pseudocohort.report import words
 from pseudocohort.report.figures_genomes import draw_genomes
 
-with logged(snakemake.log[0]):
+with logged(snakemake.log[0]), words.language(snakemake.params.language):
     draw_genomes(load_arrays(snakemake.input[0]), Path(snakemake.output[0]).parent)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from pseudocohort.evaluation.metrics import load_arrays
 from pseudocohort.job import logged
+from pseudocohort.report import words
 from pseudocohort.report.figures_items import draw_items
 
-with logged(snakemake.log[0]):
+with logged(snakemake.log[0]), words.language(snakemake.params.language):
     draw_items(load_arrays(snakemake.input.arrays), snakemake.input.model, Path(snakemake.output[0]).parent)

@@ -1,12 +1,13 @@
-"""Gather all measures; print what falls short of its goal."""
+"""Judge all measures by the goals; print what falls short. A shortfall fails no run."""
 
-from pseudocohort.evaluation.metrics import load_metrics, save_metrics
+from pathlib import Path
+
 from pseudocohort.job import logged
+from pseudocohort.report.summary import shortfalls, write_summary
 
 with logged(snakemake.log[0]) as log:
-    metrics = load_metrics(list(snakemake.input))
-    save_metrics(snakemake.output[0], metrics)
-    for line in (m for m in metrics if m["verdict"] == "beyond"):
-        shown = line["value"] if line["ratio"] is None else line["ratio"]
-        print(f"beyond its goal: {line['metric']}: {shown:.3g} (goal {line['goal']})")
-    log.info("%d measures", len(metrics))
+    paths = {Path(path).stem: path for path in snakemake.input}
+    summary = write_summary(snakemake.output[0], paths, snakemake.params.goals)
+    for line in shortfalls(summary):
+        print(line)
+    log.info("%d measures", len(summary["metrics"]))

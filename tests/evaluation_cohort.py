@@ -5,6 +5,9 @@ import pandas as pd
 from scipy.special import log_ndtr
 
 from pseudocohort.cohort.dictionary import Dictionary, Item
+from pseudocohort.evaluation.association_results import read_leads
+from pseudocohort.genetics.clumping import LEADS
+from pseudocohort.genetics.results import read_association, traits_in
 from pseudocohort.genome.pedigree import Founders, make_pedigree
 from pseudocohort.genotypes import GenotypeWriter
 
@@ -27,6 +30,7 @@ DICTIONARY = Dictionary(
     )
 )  # fmt: skip
 TRAITS = ("glucose", "bmi", "height", "diabetes")
+ASSOCIATED = {"real": 1600, "holdout": 400, "synthetic": 2000, "matched": 400, "permuted": 2000}  # people
 
 
 def make_people(n: int, rng: np.random.Generator) -> pd.DataFrame:
@@ -169,17 +173,36 @@ def write_gwas_ssf(table: pd.DataFrame, folder, trait: str) -> None:
              "id": "variant_id"}  # fmt: skip
     codes = table["chrom"].replace({"X": "23"}).rename("chromosome")
     written = pd.concat([codes, table[list(names)].rename(columns=names)], axis=1)
-    written.to_csv(folder / f"{trait}.tsv.gz", sep="\t", index=False, na_rep="#NA")
+    quick = {"method": "gzip", "compresslevel": 1}
+    written.to_csv(folder / f"{trait}.tsv.gz", sep="\t", index=False, na_rep="#NA", compression=quick)
 
 
 def write_associations(folder, rng: np.random.Generator, traits=TRAITS) -> dict:
-    """Directories of real, holdout and synthetic results with the same planted effects."""
+    """Directories of results of five cohorts with the same planted effects, none in `permuted`; see `leads_of`."""
     directories = {}
     planted = {t: {int(r): float(s) for r, s in zip(rng.integers(0, 3000, 4), rng.normal(0, 0.35, 4), strict=True)}
                for t in traits}  # fmt: skip
-    for cohort, n in (("real", 1600), ("holdout", 400), ("synthetic", 2000)):
+    for cohort, n in ASSOCIATED.items():
         directories[cohort] = folder / cohort
         directories[cohort].mkdir(parents=True)
         for trait in traits:
-            write_gwas_ssf(association_table(1.1, planted[trait], n, rng), directories[cohort], trait)
+            null = cohort == "permuted"
+            table = association_table(1.0 if null else 1.1, {} if null else planted[trait], n, rng)
+            write_gwas_ssf(table, directories[cohort], trait)
     return directories
+
+
+def leads_of(directories: dict) -> dict[str, pd.DataFrame]:
+    """Leads as rule hits finds them, of results whose sites are all independent: every site of p < 1e-4."""
+    leads = {}
+    for cohort, folder in directories.items():
+        tables = [pd.DataFrame({c: np.zeros(0) for c in LEADS})]
+        for trait in traits_in(folder):
+            table = read_association(folder, trait).assign(trait=trait)
+            table = table.rename(columns={"ref": "other_allele"})
+            tables.append(table[table["log10p"] >= 4].sort_values("log10p", ascending=False)[LEADS])
+        filled = [table for table in tables if len(table)] or tables
+        path = folder.parent / f"{cohort}.leads.tsv"
+        pd.concat(filled).to_csv(path, sep="\t", index=False)
+        leads[cohort] = read_leads(path)
+    return leads

@@ -36,5 +36,5 @@ def _imports(file: Path) -> frozenset[Path]:
         for name in names:
             base = LIBRARY.joinpath(*name.split(".")[1:])
             found |= {p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()}
-    # A page template belongs to the module that renders it.
-    return frozenset(found | set(file.parent.glob(f"{file.stem}.*.j2")))
+    # Page templates and catalogues belong to the module that reads them.
+    return frozenset(found | {p for kind in ("j2", "yaml") for p in file.parent.glob(f"{file.stem}.*.{kind}")})

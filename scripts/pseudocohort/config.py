@@ -11,6 +11,7 @@ import yaml
 
 from pseudocohort.cohort.excel import split_sheet
 from pseudocohort.errors import InputError
+from pseudocohort.measures.catalogue import check_goals
 
 _POWER_OF_TEN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
 WHOLE = ("Y", "MT")  # pass whole from one parent: no genetic map, no scores, no association
@@ -45,6 +46,7 @@ def resolve(config: dict[str, Any]) -> dict[str, Any]:
     }
     _check_migration(resolved["migration"])
     _check_privacy(resolved)
+    check_goals(resolved["goals"])
     if resolved["weights"] == "pgs" and not resolved["scoring_files"]:
         raise InputError(
             "weights: pgs, but no scoring file is given",
@@ -216,5 +218,6 @@ def _rows(schema: dict, prefix: str) -> list[str]:
         if "properties" in part:
             rows += _rows(part, f"{prefix}{key}.")
         elif isinstance(part.get("additionalProperties"), dict) and "properties" in part["additionalProperties"]:
-            rows += _rows(part["additionalProperties"], f"{prefix}{key}.ITEM.")
+            each = part["additionalProperties"]
+            rows += _rows(each, f"{prefix}{key}.{each.get('title', 'ITEM')}.")
     return rows

@@ -7,6 +7,7 @@ import yaml
 
 from pseudocohort import config
 from pseudocohort.errors import InputError
+from pseudocohort.measures import catalogue
 from pseudocohort.phenotype.settings import PARTS
 
 ROOT = Path(__file__).parents[2]
@@ -56,6 +57,12 @@ def test_defaults_are_filled_in_at_every_level(demo):
             "dp is set, but the model is cart(.|\n)*set model: cvae, or dp: null",
         ),
         ({"dp": {"epsilon": 3}, "network": {"search": 9}}, "network.search is 9(.|\n)*every trial costs privacy"),
+        ({"language": "jp"}, "'jp' is not one of(.|\n)*config key language"),
+        ({"goals": {"margnal": {"at_most": 1}}}, "no measure is called `margnal`(.|\n)*did you mean `marginal`"),
+        ({"goals": {"c2st": {"at_mots": 1}}}, "unknown configuration key `goals.c2st.at_mots`(.|\n)*mean `at_most`"),
+        ({"goals": {"c2st": {"at_least": 2, "at_most": 1}}}, "at_least 2 is above at_most 1(.|\n)*key goals.c2st"),
+        ({"goals": {"c2st": {}}}, "should be non-empty(.|\n)*config key goals.c2st"),
+        ({"goals": {"c2st": {"of": "p"}}}, "'p' is not one of(.|\n)*config key goals.c2st.of"),
     ],
 )
 def test_errors_speak(demo, change, text):
@@ -107,6 +114,22 @@ def test_the_draft_itself_is_no_dictionary(demo, path, tmp_path, monkeypatch):
 
 def test_the_table_of_keys_is_the_schema():
     assert config.key_table() in (ROOT / "config" / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_table_of_measures_is_the_catalogue():
+    assert catalogue.key_table() in (ROOT / "config" / "README.md").read_text(encoding="utf-8")
+
+
+def test_goals_may_set_bounds_or_none(demo):
+    assert config.resolve(demo)["goals"] == {}
+    assert config.resolve(demo)["language"] == "en"
+    goals = {"c2st": {"at_most": 0.6}, "marginal": None}
+    assert config.resolve(demo | {"goals": goals})["goals"] == goals
+
+
+def test_the_example_of_a_goal_is_one(demo):
+    described = config.load_schema()["properties"]["goals"]["description"]
+    assert config.resolve(demo | {"goals": yaml.safe_load(described.split("`")[1])})
 
 
 def test_the_demo_configuration_shows_every_common_key(demo):

@@ -1,162 +1,257 @@
-"""Associations: lambda GC and clumping against direct computations; equal and unequal effects."""
+"""Associations: one pass over several traits; equal effects are within, planted faults are caught."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import chi2
 
-from evaluation_cohort import association_table, write_associations, write_gwas_ssf
-from pseudocohort.evaluation.associations import (
-    clump,
-    evaluate_associations,
+from evaluation_cohort import ASSOCIATED, association_table, leads_of, write_associations, write_gwas_ssf
+from pseudocohort.evaluation.association_results import (
+    GROUPS,
+    as_arrays,
+    beside,
     false_leads,
-    lambda_gc,
-    summarise,
-    weighted_slope,
+    groups_of,
+    inflation,
+    read_leads,
+    scaled_log10p,
+    shared,
 )
+from pseudocohort.evaluation.associations import evaluate_associations
 from pseudocohort.genetics.association import Block
+from pseudocohort.genetics.clumping import LEADS
 from pseudocohort.genetics.results import write_association
+from pseudocohort.measures.catalogue import judged
+
+TRAITS, EFFECTS = 8, (-0.24, 0.2, 0.28)
 
 
-def find(lines, text):
-    (line,) = [line for line in lines if text in line["metric"]]
-    return line
+def planted(seed, number=TRAITS):
+    """Effects by trait: three hits that founders, holdout and pseudo people share."""
+    rng = np.random.default_rng(seed)
+    return [{int(r): float(e) for r, e in zip(rng.permutation(3000)[:3], rng.choice(EFFECTS, 3), strict=True)}
+            for _ in range(number)]  # fmt: skip
 
 
-def tables(rng, effects, pseudo_effects=None, scale=1.0):
+def tables(rng, effects, change=lambda effects: effects, scale=1.0, null_scale=1.0):
+    """Results of one trait in all cohorts; change: what becomes of the effects in pseudo people."""
+    made = change(effects)
     return {
-        "real": association_table(1.05, effects, 1600, rng),
-        "holdout": association_table(1.05, effects, 400, rng),
-        "synthetic": association_table(1.05 * scale, effects if pseudo_effects is None else pseudo_effects, 2000, rng),
+        cohort: association_table(
+            {"synthetic": 1.05 * scale, "matched": 1.05 * scale, "permuted": null_scale}.get(cohort, 1.05),
+            {} if cohort == "permuted" else made if cohort in ("synthetic", "matched") else effects,
+            n,
+            rng,
+        )
+        for cohort, n in ASSOCIATED.items()
     }
 
 
 def write(folder, traits):
-    for cohort in ("real", "holdout", "synthetic"):
-        (folder / cohort).mkdir()
+    for cohort in ASSOCIATED:
+        (folder / cohort).mkdir(parents=True)
         for name, frames in traits.items():
             write_gwas_ssf(frames[cohort], folder / cohort, name)
-    return {c: folder / c for c in ("real", "holdout", "synthetic")}
+    return {c: folder / c for c in ASSOCIATED}
 
 
-@pytest.fixture(scope="module")
-def effects():
-    rng = np.random.default_rng(1)
-    return [{int(r): float(e) for r, e in zip(rng.integers(0, 3000, 3), rng.choice([-0.3, 0.25, 0.35], 3), strict=True)}
-            for _ in range(6)]  # fmt: skip
+def write_columns(folder, traits):
+    """The same in one Parquet file a cohort, which is quicker."""
+    for cohort in ASSOCIATED:
+        columns = [frames[cohort] for frames in traits.values()]
+        beta, se, af, n = (np.column_stack([table[c] for table in columns]) for c in ("beta", "se", "af", "n"))
+        blocks = [Block(columns[0], beta, se, af, n[0], np.full(len(traits), np.inf))]
+        write_association(folder / cohort, iter(blocks), tuple(traits), columnar_above=1)
+    return {c: folder / c for c in ASSOCIATED}
 
 
-def test_equal_effects_are_within_every_goal(tmp_path, effects):
-    rng = np.random.default_rng(2)
-    lines, arrays = evaluate_associations(write(tmp_path, {f"t{i}": tables(rng, e) for i, e in enumerate(effects)}), 1)
-    assert not [line["metric"] for line in lines if line["verdict"] == "beyond"]
-    assert find(lines, "slope of pseudo")["value"] == pytest.approx(1, abs=0.06)
-    assert find(lines, "correlation of effects")["value"] > 0.95
-    assert find(lines, "hits (p < 5e-8, 500 kb apart)")["value"] == pytest.approx(18, abs=3)
-    assert len(arrays["hits/beta"]) == find(lines, "is tested in the pseudo cohort")["floor"]
+def evaluated(directories):
+    return evaluate_associations(directories, leads_of(directories), 1)
 
 
-def test_halved_effects_lost_hits_and_invented_ones_are_seen(tmp_path, effects):
-    rng = np.random.default_rng(3)
-    lines, _ = evaluate_associations(
-        write(tmp_path, {f"t{i}": tables(rng, e, {**{r: b / 2 for r, b in e.items()}, 1500: 0.4, 500: 0.4})
-                         for i, e in enumerate(effects)}), 1)  # fmt: skip
-    assert find(lines, "slope of pseudo")["value"] == pytest.approx(0.5, abs=0.06)
-    for text in ("slope of pseudo", "error of effects", "false hits a trait"):
-        assert find(lines, text)["verdict"] == "beyond"
-    assert find(lines, "false hits a trait")["value"] > 1
+def verdicts(folder, seed, **law):
+    rng = np.random.default_rng(seed)
+    directories = write_columns(folder, {f"t{i}": tables(rng, e, **law) for i, e in enumerate(planted(seed))})
+    lines = judged(evaluated(directories).lines)
+    return {line["key"]: line for line in lines}
 
 
-def test_swapped_effect_alleles_turn_the_slope_over(tmp_path, effects):
-    rng = np.random.default_rng(4)
-    lines, _ = evaluate_associations(
-        write(tmp_path, {f"t{i}": tables(rng, e, {r: -b for r, b in e.items()}) for i, e in enumerate(effects)}), 1
-    )
-    assert find(lines, "slope of pseudo")["value"] < -0.9
-    assert find(lines, "slope of pseudo")["verdict"] == "beyond"
-    assert find(lines, "same sign")["value"] == 0
+def beyond(lines):
+    return {key for key, line in lines.items() if line["verdict"] == "beyond"}
 
 
-def test_inflation_is_seen(tmp_path, effects):
-    rng = np.random.default_rng(5)
-    lines, _ = evaluate_associations(write(tmp_path, {"t": tables(rng, effects[0], scale=1.3)}), 1)
-    assert find(lines, "lambda GC")["verdict"] == "beyond"
-    assert find(lines, "mean chi-square")["verdict"] == "beyond"
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_second_sample_of_the_same_law_is_beyond_nothing(tmp_path, seed):
+    lines = verdicts(tmp_path, seed)
+    assert not beyond(lines)
+    assert lines["effect_slope"]["value"] == pytest.approx(1, abs=0.08)
+    assert lines["effect_correlation"]["value"] > 0.95
+    assert lines["hit_count"]["value"] == pytest.approx(24, abs=4)
+    assert lines["replication_nominal"]["value"] > 0.95
+    assert lines["hits_tested"]["value"] == lines["hits_tested"]["floor"] > 20
+    assert lines["permuted_hits"]["value"] == 0
 
 
-def test_no_hits_a_trait_of_one_cohort_only_and_an_empty_table(tmp_path):
+# What becomes of the pseudo results; the measures that must see it; numbers that follow from it, with their tolerance.
+FAULTS = {
+    "swapped alleles": (
+        {"change": lambda effects: {r: -b for r, b in effects.items()}},
+        {"effect_slope", "effect_error", "replication_nominal", "replication_genome_wide", "replication_matched"},
+        {"effect_slope": (-1, 0.1), "replication_nominal": (0, 0)},
+    ),
+    "halved effects": (
+        {"change": lambda effects: {r: b / 2 for r, b in effects.items()}},
+        {"effect_slope", "effect_error", "replication_genome_wide", "hit_count"},
+        {"effect_slope": (0.5, 0.07)},
+    ),
+    "no links": (
+        {"change": lambda effects: {}},
+        {"effect_slope", "effect_error", "replication_nominal", "replication_genome_wide", "replication_matched",
+         "hit_count"},
+        {"effect_slope": (0, 0.07), "hit_count": (0, 0)},
+    ),
+    "inflated statistics": (
+        {"scale": 1.3},
+        {"lambda_gc", "mean_chi_square", "lambda_gc_matched", "mean_chi_square_matched"},
+        {"mean_chi_square_matched": (1.3, 0.06), "lambda_gc": (1.24, 0.06)},  # 1 + .365 x 1600 / 2000, over 1.05
+    ),
+    "false hits": (
+        {"change": lambda effects: effects | {1500: 0.4, 500: 0.4}},
+        {"false_hits"},
+        {"false_hits": (2, 0.6)},  # some traits have a real signal near by chance
+    ),
+    "structure in the null": (
+        {"null_scale": 1.3},
+        {"permuted_lambda_gc"},
+        {"permuted_lambda_gc": (1.3, 0.06)},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_planted_fault_turns_its_own_measures_beyond(tmp_path, fault):
+    law, expected, numbers = FAULTS[fault]
+    lines = verdicts(tmp_path, 5, **law)
+    assert expected <= beyond(lines)
+    clean = {"permuted_lambda_gc", "permuted_hits", "lambda_gc", "false_hits"} - expected
+    assert not clean & beyond(lines)
+    for key, (value, tolerance) in numbers.items():
+        assert lines[key]["value"] == pytest.approx(value, abs=tolerance), key
+
+
+def test_one_small_trait_a_trait_of_one_cohort_only_and_an_empty_table(tmp_path):
     rng = np.random.default_rng(6)
     traits = {"null": tables(rng, {}), "empty": {c: t.iloc[:0] for c, t in tables(rng, {}).items()}}
     directories = write(tmp_path, traits)
     (directories["synthetic"] / "empty.tsv.gz").unlink()
     (directories["holdout"] / "null.tsv.gz").unlink()
-    lines, arrays = evaluate_associations(directories, 1)
-    assert arrays["threshold"] == 5
-    assert find(lines, "both cohorts")["value"] == 1
-    assert "1 traits" in find(lines, "both cohorts")["note"]
-    assert not [line for line in lines if line["verdict"] == "beyond" and "over real" not in line["metric"]]
+    found = evaluated(directories)
+    lines = {line["key"]: line for line in judged(found.lines)}
+    assert found.arrays["threshold"] == 5
+    assert lines["traits_compared"]["value"] == 1
+    assert "1 traits" in lines["traits_compared"]["note"]
+    for key in ("effect_slope", "replication_nominal", "hit_count"):
+        assert lines[key]["verdict"] == "not measurable"
+        assert "fewer than 5 hits" in lines[key]["note"]
+    for key in ("lambda_gc_matched", "false_hits"):
+        assert "no association results" in lines[key]["note"]
+    (row,) = found.table
+    assert row["n_holdout"] is None
+    assert row["n_real"] == 1600
 
 
-def test_no_trait_at_all(tmp_path):
-    lines, arrays = evaluate_associations(write(tmp_path, {}), 1)
-    assert lines[0]["value"] == 0
-    assert arrays["points/names"] == ["-"]
+def test_a_short_genome_is_not_judged_by_chance(tmp_path):
+    """Of one chromosome of 10 Mb there is no interval: inflation is told, and not judged."""
+    rng = np.random.default_rng(12)
+    frames = tables(rng, {}, scale=1.5, null_scale=1.5)
+    short = {c: table[table["chrom"] == "21"].reset_index(drop=True) for c, table in frames.items()}
+    lines = {line["key"]: line for line in judged(evaluated(write_columns(tmp_path, {"t": short})).lines)}
+    for key in ("lambda_gc", "mean_chi_square_matched", "permuted_lambda_gc"):
+        assert lines[key]["verdict"] == "not measurable"
+        assert lines[key]["value"] > 1.1
+        assert "too short" in lines[key]["note"]
 
 
-def test_lambda_gc_is_the_ratio_of_medians():
-    statistics = chi2.rvs(1, size=5001, random_state=1) * 1.3
-    oracle = np.sort(statistics)[2500] / 0.454936423119572
-    assert lambda_gc(statistics) == pytest.approx(oracle)
-    assert lambda_gc(np.array([0.454936423119572])) == pytest.approx(1)
-
-
-def test_clumping_equals_a_brute_force_search():
+def test_a_trait_without_a_single_site_and_no_trait_at_all(tmp_path):
     rng = np.random.default_rng(7)
-    table = pd.DataFrame({"chrom": rng.choice(["1", "2"], 300), "pos": rng.integers(0, 10**7, 300),
-                          "log10p": rng.exponential(4, 300)})  # fmt: skip
-    left, oracle = table[table["log10p"] >= 6].copy(), []
-    while len(left):
-        lead = left.loc[left["log10p"].idxmax()]
-        oracle.append(lead.name)
-        left = left[(left["chrom"] != lead["chrom"]) | ((left["pos"] - lead["pos"]).abs() > 500_000)]
-    assert clump(table, 6.0).index.tolist() == oracle
-    assert len(oracle) > 5
+    empty = {"empty": {c: t.iloc[:0] for c, t in tables(rng, {}).items()}}
+    lines = judged(evaluated(write(tmp_path / "a", empty)).lines)
+    assert {line["verdict"] for line in lines if line["key"] in ("lambda_gc", "effect_slope")} == {"not measurable"}
+    found = evaluated(write(tmp_path / "b", {}))
+    assert [line["value"] for line in found.lines] == [0]
+    assert found.arrays["points/names"] == ["-"]
+
+
+@pytest.fixture(scope="module")
+def results():
+    return as_arrays(association_table(1.4, {5: 0.3}, 900, np.random.default_rng(8)))
+
+
+def test_inflation_with_and_without_each_block_is_that_of_the_other_sites(results):
+    rows = np.flatnonzero(np.random.default_rng(9).random(3000) < 0.9)
+    lam, mean = inflation(results, rows)
+    group, statistic = groups_of(results.chrom, results.pos)[rows], (results.beta / results.se)[rows] ** 2
+    assert lam[0] == pytest.approx(np.median(statistic) / chi2.ppf(0.5, 1))
+    assert len(np.unique(group)) == 9  # 10 Mb on three chromosomes, and their last sites
+    for g in np.unique(group):
+        others = statistic[group != g]
+        assert lam[1 + g] == pytest.approx(np.median(others) / chi2.ppf(0.5, 1), rel=4e-3)
+        assert mean[1 + g] == pytest.approx(others.mean())
+    assert len(lam) == 1 + GROUPS
+    assert np.isnan(inflation(results, rows[:0])).all()
+
+
+def test_sites_meet_by_place_and_alleles(results):
+    table = association_table(1, {}, 900, np.random.default_rng(1))
+    other = table.iloc[::-1].assign(alt=np.where(np.arange(3000) % 3 == 0, "T", "G")).iloc[:2000]
+    mine, theirs = shared(results, as_arrays(other))
+    keys = ["chrom", "pos", "ref", "alt"]
+    oracle = table.assign(row=np.arange(3000))[[*keys, "row"]].merge(
+        other.assign(place=np.arange(2000))[[*keys, "place"]], on=keys
+    )
+    assert sorted(zip(mine, theirs, strict=True)) == sorted(zip(oracle["row"], oracle["place"], strict=True))
+    assert 1200 < len(mine) < 1500
+    every = shared(results, as_arrays(table))
+    assert (every[0] == np.arange(3000)).all()
+    assert len(np.unique(results.key)) == 3000
+
+
+def test_leads_are_read_and_set_beside_other_cohorts(tmp_path, results):
+    table = association_table(1, {}, 900, np.random.default_rng(8)).rename(columns={"ref": "other_allele"})
+    few = table.iloc[[5, 700, 2900]].assign(trait="NA")
+    few.loc[700, "effect_allele"] = "T"
+    few[LEADS].to_csv(tmp_path / "x.tsv", sep="\t", index=False)
+    leads = beside(read_leads(tmp_path / "x.tsv"), results, "other")
+    assert leads["trait"].tolist() == ["NA"] * 3
+    assert leads["number"].tolist() == [21, 21, 23]
+    assert leads["beta_other"].tolist()[::2] == results.beta[[5, 2900]].tolist()
+    assert np.isnan(leads["beta_other"][1])
+    assert beside(leads, None, "none")["se_none"].isna().all()
+    few.iloc[:0][LEADS].to_csv(tmp_path / "none.tsv", sep="\t", index=False)
+    assert read_leads(tmp_path / "none.tsv").empty
 
 
 def test_false_leads_have_no_real_signal_nearby():
-    leads = pd.DataFrame({"chrom": ["1", "1", "2"], "pos": [100, 9_000_000, 100]})
+    leads = pd.DataFrame({"number": [1, 1, 2], "pos": [100, 9_000_000, 100]})
     real = pd.DataFrame({"chrom": ["1", "2"], "pos": [400_000, 100], "log10p": [4.5, 3.0]})
+    real = as_arrays(real.assign(ref="A", alt="G", beta=0.1, se=0.1, n=10))
     assert false_leads(leads, real) == 2
 
 
-def test_weighted_slope_is_least_squares_through_the_origin():
-    rng = np.random.default_rng(8)
-    x, se = rng.normal(size=40), rng.uniform(0.1, 1, 40)
-    y = 0.8 * x + se * rng.normal(size=40)
-    slope, (low, high) = weighted_slope(x, y, se, rng)
-    oracle = np.linalg.lstsq((x / se)[:, None], y / se, rcond=None)[0][0]
-    assert slope == pytest.approx(oracle)
-    assert low < slope < high
+def test_hits_are_scaled_to_the_founders_number():
+    scaled = scaled_log10p(np.array([0.13]), np.array([1 / np.sqrt(2000)]), 0.8)
+    assert scaled == pytest.approx(-np.log10(chi2.sf(0.13**2 * 1600, 1)))
+    assert scaled < -np.log10(5e-8) < scaled_log10p(np.array([0.13]), np.array([1 / np.sqrt(2000)]), 1.0)
 
 
-def test_hits_are_scaled_to_the_founders_number(effects):
-    rng = np.random.default_rng(9)
-    frames = tables(rng, {100: 0.15})  # chi-square 36 at n = 1600, 45 at 2000
-    frames["synthetic"].loc[100, ["beta", "log10p"]] = [0.13, 8.0]
-    assert summarise("t", frames).pseudo_hits == 0  # 2000 x 0.13^2 = 33.8 (p 6e-9), but 27 (p 2e-7) at 1600
-
-
-def test_results_in_one_parquet_file_give_the_same_metrics(tmp_path, effects):
+def test_results_in_one_parquet_file_give_the_same_lines(tmp_path):
     rng = np.random.default_rng(10)
-    traits = {f"t{i}": tables(rng, effect) for i, effect in enumerate(effects)}
-    texts = evaluate_associations(write(tmp_path, traits), 1)[0]
-    for cohort in ("real", "holdout", "synthetic"):
-        columns = [frames[cohort] for frames in traits.values()]
-        beta, se, af, n = (np.column_stack([table[c] for table in columns]) for c in ("beta", "se", "af", "n"))
-        blocks = [Block(columns[0], beta, se, af, n[0], np.full(len(traits), np.inf))]
-        write_association(tmp_path / "columns" / cohort, iter(blocks), tuple(traits), columnar_above=1)
-    store = evaluate_associations({c: tmp_path / "columns" / c for c in ("real", "holdout", "synthetic")}, 1)[0]
-    assert [line["metric"] for line in store] == [line["metric"] for line in texts]
+    traits = {f"t{i}": tables(rng, effect) for i, effect in enumerate(planted(10, 4))}
+    directories = write(tmp_path, traits)
+    leads = leads_of(directories)
+    texts = evaluate_associations(directories, leads, 1).lines
+    store = evaluate_associations(write_columns(tmp_path / "columns", traits), leads, 1).lines
+    assert [line["key"] for line in store] == [line["key"] for line in texts]
     for mine, theirs in zip(store, texts, strict=True):
         for key in ("value", "floor"):
             assert (mine[key] is None) == (theirs[key] is None)
@@ -164,8 +259,8 @@ def test_results_in_one_parquet_file_give_the_same_metrics(tmp_path, effects):
 
 
 def test_figures_hold_at_most_twelve_traits(tmp_path):
-    rng = np.random.default_rng(11)
-    directories = write_associations(tmp_path, rng, traits=[f"t{i}" for i in range(14)])
-    _, arrays = evaluate_associations(directories, 1)
-    assert len(arrays["points/names"]) == 12
-    assert len(arrays["traits/names"]) == 14
+    directories = write_associations(tmp_path, np.random.default_rng(11), traits=[f"t{i}" for i in range(14)])
+    found = evaluated(directories)
+    assert len(found.arrays["points/names"]) == 12
+    assert len(found.arrays["traits/names"]) == len(found.table) == 14
+    assert len(found.arrays["hits/place"]) == len(found.arrays["hits/beta_matched"])

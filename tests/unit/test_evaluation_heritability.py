@@ -7,13 +7,14 @@ import pandas as pd
 import pytest
 
 from ld_cohort import linked_haplotypes, write_chromosome
-from pseudocohort.evaluation.heritability import Cohort, heritability_metrics, save_heritability
+from pseudocohort.evaluation.heritability import Cohort, heritability_lines, save_heritability
 from pseudocohort.genetics.clumping import HITS, clump, hit_table
 from pseudocohort.genetics.heritability import HasemanElston, thinned
 from pseudocohort.genetics.ld import ld_scores, read_ld_scores, write_ld_scores
 from pseudocohort.genetics.ld_regression import genetic_correlation, ld_score_regression, regress_all
 from pseudocohort.genetics.traits import Traits
 from pseudocohort.genotypes import Genotypes
+from pseudocohort.measures.catalogue import judged
 
 NAMES = ("height", "weight", "ill", "pulse")
 
@@ -63,7 +64,11 @@ def test_every_trait_and_pair_is_regressed_on_its_own_sites(regressions):
     assert np.isnan(nothing.by_trait["height"].h2)
 
 
-def test_metrics_compare_the_means_and_correlations(regressions):
+def verdicts(cohorts):
+    return {line["key"]: line for line in judged(heritability_lines(cohorts))}
+
+
+def test_lines_compare_the_means_and_correlations(regressions):
     found = regress_all(regressions[1].items(), regressions[0])
     h2, more = np.array([0.5, 0.4, 0.3, 0.2]), np.array([0.03, 0.02, 0.02, 0.01])
     cohorts = {
@@ -71,39 +76,86 @@ def test_metrics_compare_the_means_and_correlations(regressions):
         "holdout": Cohort(estimate(h2 + 0.01, seed=1), found),
         "synthetic": Cohort(estimate(h2 + more, seed=2, names=(*NAMES[:3], "new")), found),
     }
-    difference, correlation, intercept = heritability_metrics(cohorts)
-    assert difference["value"] == pytest.approx(np.mean([0.03, 0.02, 0.02]))
-    assert difference["floor"] == pytest.approx(0.01)
-    assert difference["verdict"] == "within"
+    lines = verdicts(cohorts)
+    assert lines["h2_difference"]["value"] == pytest.approx(np.mean([0.03, 0.02, 0.02]))
+    assert lines["h2_difference"]["floor"] == pytest.approx(0.01)
+    assert lines["h2_difference"]["verdict"] == "within"
     pairs = ([0, 0, 1], [1, 2, 2])
     r = {name: cohort.haseman_elston.correlation[pairs] for name, cohort in cohorts.items()}
+    correlation = lines["genetic_correlation"]
     assert correlation["value"] == pytest.approx(np.sqrt(np.mean((r["synthetic"] - r["real"]) ** 2)))
     assert correlation["ratio"] == pytest.approx(
         correlation["value"] / np.sqrt(np.mean((r["holdout"] - r["real"]) ** 2))
     )
+    matched = verdicts(cohorts | {"matched": cohorts["real"]})["genetic_correlation"]
+    assert matched["value"] == 0
+    assert matched["verdict"] == "within"
     weak = estimate(h2, seed=1)
     weak = weak._replace(h2_se=np.array([0.3, 0.01, 0.01, 0.01]))
-    few = heritability_metrics(cohorts | {"holdout": Cohort(weak, found)})[1]
+    few = verdicts(cohorts | {"holdout": Cohort(weak, found)})["genetic_correlation"]
     assert few["value"] is None
-    assert "fewer than 3 pairs" in few["note"]
-    assert intercept["value"] == pytest.approx(np.mean([f.intercept for f in found.by_trait.values()]))
-    far = cohorts | {"synthetic": Cohort(estimate(h2 + 0.2, seed=2), found)}
-    assert heritability_metrics(far)[0]["verdict"] == "beyond"
-    noisy = cohorts | {"synthetic": Cohort(estimate(h2 + 0.2, spread=3.0, seed=2), found)}
-    assert heritability_metrics(noisy)[0]["verdict"] == "within"
-    nobody = cohorts | {"holdout": Cohort(estimate(h2 * np.nan), found)}
-    assert [line["value"] for line in heritability_metrics(nobody)] == [0]
+    assert few["reason"] == "too few traits"
+    by_trait = found.by_trait.values()
+    assert lines["ldsc_intercept"]["value"] == pytest.approx(np.mean([f.intercept for f in by_trait]))
+    assert lines["ldsc_intercept"]["z"] == 0
+    assert lines["ldsc_h2_difference"]["value"] == 0
+    assert lines["ldsc_h2_difference"]["details"]["real"] == pytest.approx(np.mean([f.h2 for f in by_trait]))
+
+
+def test_wrong_heritability_is_beyond_unless_its_error_reaches_the_goal(regressions):
+    found = regress_all(regressions[1].items(), regressions[0])
+    h2 = np.array([0.5, 0.4, 0.3, 0.2])
+    cohorts = {name: Cohort(estimate(h2, seed=k), found) for k, name in enumerate(("real", "holdout", "synthetic"))}
+    assert verdicts(cohorts)["h2_difference"]["verdict"] == "within"
+    far = verdicts(cohorts | {"synthetic": Cohort(estimate(h2 + 0.2, seed=2), found)})
+    assert far["h2_difference"]["verdict"] == "beyond"
+    noisy = verdicts(cohorts | {"synthetic": Cohort(estimate(h2 + 0.2, spread=3.0, seed=2), found)})
+    assert noisy["h2_difference"]["verdict"] == "unclear"
+    few_blocks = estimate(h2 + 0.2, seed=2)
+    few_blocks = few_blocks._replace(deleted=few_blocks.deleted[:0], sizes=few_blocks.sizes[:0])
+    assert verdicts(cohorts | {"synthetic": Cohort(few_blocks, found)})["h2_difference"]["reason"] == "too few blocks"
+    nobody = verdicts(cohorts | {"holdout": Cohort(estimate(h2 * np.nan), found)})
+    assert nobody["h2_difference"]["reason"] == "no heritability"
+    short = regress_all(regressions[1].items(), regressions[0].iloc[:0])
+    assert verdicts(cohorts | {"synthetic": Cohort(estimate(h2), short)})["ldsc_intercept"]["reason"] == "no intercept"
+
+
+def spread_estimate(r, error, seed, blocks=30):
+    """Genetic correlations r (t, t), whose parts of the jackknife scatter by `error`."""
+    rng, names = np.random.default_rng(seed), tuple(f"t{i}" for i in range(len(r)))
+    h2 = np.full(len(r), 0.5)
+    noise = error / np.sqrt(blocks) * rng.normal(size=(blocks, *r.shape)) * 0.5
+    whole = estimate(h2, names=names)._replace(covariance=0.5 * r, correlation=r)
+    return whole._replace(deleted=0.5 * r + (noise + noise.swapaxes(1, 2)) / 2)
+
+
+def test_genetic_correlations_that_pseudo_people_lost_are_beyond(regressions):
+    found, rng, t = regress_all(regressions[1].items(), regressions[0]), np.random.default_rng(4), 8
+    factor = rng.choice([-0.8, 0.8], t)
+    r = np.outer(factor, factor)
+
+    def cohort(base, seed):
+        noise = 0.1 * np.random.default_rng(seed).normal(size=(t, t))
+        shaken = np.clip(base + (noise + noise.T) / 2, -1, 1)
+        np.fill_diagonal(shaken, 1)
+        return Cohort(spread_estimate(shaken, 0.1, seed), found)
+
+    same = {name: cohort(r, k) for k, name in enumerate(("real", "holdout", "synthetic", "matched"))}
+    assert verdicts(same)["genetic_correlation"]["verdict"] != "beyond"
+    lost = verdicts(same | {"matched": cohort(0 * r, 9)})["genetic_correlation"]
+    assert lost["verdict"] == "beyond"
+    assert lost["value"] == pytest.approx(0.64, abs=0.06)
 
 
 def test_the_file_holds_metrics_and_estimates_without_nan(regressions, tmp_path):
     found = regress_all(regressions[1].items(), regressions[0])
     cohorts = dict.fromkeys(("real", "holdout", "synthetic"), Cohort(estimate(np.full(4, 0.3)), found))
-    save_heritability(tmp_path / "h.json", heritability_metrics(cohorts), cohorts)
+    save_heritability(tmp_path / "h.json", heritability_lines(cohorts), cohorts)
     text = (tmp_path / "h.json").read_text()
     assert "NaN" not in text
     content = json.loads(text)
     real = content["cohorts"]["real"]
-    assert len(content["metrics"]) == 3
+    assert len(content["metrics"]) == 4
     assert real["traits"]["ill"]["h2"] == 0.3
     assert real["traits"]["ill"]["liability"] is None
     assert real["traits"]["height"]["ld_score_regression"]["intercept"] == pytest.approx(

@@ -4,16 +4,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from scipy.stats import fisher_exact, norm
 
 from evaluation_cohort import DICTIONARY, TRAITS, make_items, make_people, make_scores, pseudo_frame
 from pseudocohort.cohort.dictionary import Dictionary, Item
 from pseudocohort.evaluation.copies import _codes, _equal, row_copies
-from pseudocohort.evaluation.distributions import state_distance, structure_metrics, weighted_deviations
+from pseudocohort.evaluation.distributions import beyond, state_distance, structure_metrics, weighted_deviations
 from pseudocohort.evaluation.item_figures import shown_items
 from pseudocohort.evaluation.items import GOALS, judge_items
-from pseudocohort.evaluation.metrics import Comparison, compared, ranged
+from pseudocohort.evaluation.metrics import Comparison, compared
 from pseudocohort.evaluation.relations import correlation_columns, correlations, given
 from pseudocohort.evaluation.tables import make_table, prepare
+from pseudocohort.measures.catalogue import judged
+from pseudocohort.measures.line import measure
 
 RULED = Dictionary(
     (
@@ -37,6 +40,10 @@ def ruled_table(n: int, rng: np.random.Generator, refused: float = 0.1) -> pd.Da
     table["sbp_missing"] = np.where(drawn < refused, "refused", np.where(drawn < 0.2, "not measured", None))
     table["packs_missing"] = np.where(table["smoker"] == "0", "not asked", None)
     return table
+
+
+def verdict(line: dict) -> str:
+    return judged([line])[0]["verdict"]
 
 
 def ruled(table: pd.DataFrame):
@@ -63,12 +70,12 @@ def test_dates_are_days_and_broken_rules_are_counted():
     good = ruled(table)
     assert good.values[0, 0] == (table["born"][0] - pd.Timestamp("1970-01-01")).days
     goals, parts = structure_metrics(RULED.items, good)
-    assert (goals["rules_broken"]["value"], goals["rules_broken"]["verdict"]) == (0, "within")
+    assert (goals["rules_broken"]["value"], verdict(goals["rules_broken"])) == (0, "within")
     table.loc[3, "seen"] = pd.Timestamp("1940-01-01")
     table.loc[7, "smoker"], table.loc[7, "packs"] = "0", 4.0
     table.loc[9, "smoker"] = "perhaps"
     goals, parts = structure_metrics(RULED.items, ruled(table))
-    assert goals["rules_broken"]["verdict"] == "beyond"
+    assert verdict(goals["rules_broken"]) == "beyond"
     assert [line["value"] for line in parts[1:]] == [1, 1]
     # A smoker of an unknown kind is asked no packs, so that value may count, too.
     assert parts[0]["value"] == 1 + int(not np.isnan(table["packs"][9]))
@@ -155,7 +162,7 @@ def test_share_nearer_to_train_is_half_by_chance_and_its_interval_finds_a_memory
     assert line["value"] == pytest.approx(odds / (1 + odds), abs=0.01)  # scaled by spread, which is 1 but for chance
     near = real[:800] + 0.6 * rng.normal(size=(800, 6))
     line = row_copies(real, near, part, rng)["nearer_train"]
-    assert line["verdict"] == "beyond"
+    assert verdict(line) == "beyond"
     assert line["interval"][0] > 0.52
 
 
@@ -165,28 +172,34 @@ def test_chance_copies_are_within_and_more_of_them_are_not():
     real, pseudo = (rng.integers(0, 3, (500, 5)).astype(float) for _ in range(2))
     line = row_copies(real, pseudo, part, rng)["copies"]
     assert line["floor"] > 0.5
-    assert line["verdict"] == "within"
+    assert verdict(line) in ("within", "unclear")
     assert line["interval"][0] < line["value"] < line["interval"][1]
     wide, new = rng.normal(size=(500, 5)), rng.normal(size=(200, 5))
     new[:10] = wide[:10]
     line = row_copies(wide, new, part, rng)["copies"]
-    assert (line["value"], line["verdict"]) == (0.05, "beyond")
+    assert (line["value"], verdict(line)) == (0.05, "beyond")
+    assert line["z"] == pytest.approx(norm.isf(fisher_exact([[10, 190], [0, 200]], alternative="greater").pvalue))
+    few = row_copies(wide[:320], new, part[:320], rng)["copies"]  # twenty of the holdout cannot tell 5 % from none
+    assert verdict(few) == "unclear"
 
 
-def test_verdict_is_within_where_the_interval_reaches_the_goal():
+def test_verdict_is_unclear_where_the_interval_alone_reaches_the_goal():
     result = Comparison(1.0, 0.9, 1.11, (1.04, 1.2), np.array([]))
-    assert compared("items", "x", result, 1.05)["verdict"] == "beyond"
-    line = compared("items", "x", result, 1.05, reached=True)
-    assert line["verdict"] == "within"
-    assert line["goal"] == "R ≤ 1.05, or its interval reaches it"
-    assert compared("items", "x", result._replace(interval=(1.06, 1.2)), 1.05, reached=True)["verdict"] == "beyond"
-    assert compared("items", "x", result._replace(interval=(np.nan, np.nan)), 1.05, reached=True)["verdict"] == "beyond"
-    assert ranged("items", "x", 0.95, (0.93, 0.98), 0.97, 1.03)["verdict"] == "within"
-    assert ranged("items", "x", 0.95, (0.93, 0.96), 0.97, 1.03)["verdict"] == "beyond"
-    assert ranged("items", "x", 1.2, (1.1, 1.3), 0.97, np.inf)["verdict"] == "within"
-    assert ranged("items", "x", 0.6, (0.56, 0.7), -np.inf, 0.55)["goal"].startswith("≤ 0.55")
-    assert ranged("items", "x", 0.6, (0.56, 0.7), -np.inf, 0.55)["verdict"] == "beyond"
-    assert ranged("items", "x", np.nan, (np.nan, np.nan), 0, 1)["verdict"] == "stated"
+    assert verdict(compared("marginal", result)) == "unclear"
+    assert verdict(compared("marginal", result._replace(ratio=1.04))) == "within"
+    assert verdict(compared("marginal", result._replace(interval=(1.06, 1.2)))) == "beyond"
+    assert verdict(compared("marginal", result._replace(interval=(np.nan, np.nan)))) == "beyond"
+    assert verdict(measure("correlation_slope", 0.95, interval=(0.93, 0.98))) == "unclear"
+    assert verdict(measure("correlation_slope", 0.95, interval=(0.93, 0.96))) == "beyond"
+    assert verdict(measure("transfer", 1.2, interval=(1.1, 1.3))) == "within"
+    assert verdict(measure("c2st", 0.6, interval=(0.56, 0.7))) == "beyond"
+
+
+def test_standard_errors_outside_of_what_is_tolerated():
+    z = beyond(np.log([0.8, 0.95, 1.3, 1e-300]), np.array([0.1, 0.1, 0.05, 0.1]), np.log((0.9, 1.1)))
+    assert z[:3] == pytest.approx([np.log(0.8 / 0.9) / 0.1, 0, np.log(1.3 / 1.1) / 0.05])
+    assert z[3] == -99
+    assert beyond(np.array([-np.inf]), np.array([0.1]), np.log((0.9, 1.1))).tolist() == [-99]
 
 
 def test_of_very_many_items_every_group_shows_its_share_of_those_farthest_from_the_real_ones():
@@ -228,11 +241,11 @@ def test_every_goal_is_judged_for_the_train_people_as_pseudo_and_without_scores(
     if kind == "train":
         assert all(line["value"] is not None for line in goals.values())
         assert goals["copies"]["value"] == goals["nearer_train"]["value"] == 1
-        assert goals["copies"]["verdict"] == goals["nearer_train"]["verdict"] == "beyond"
+        assert verdict(goals["copies"]) == verdict(goals["nearer_train"]) == "beyond"
         assert goals["transfer"]["value"] == pytest.approx(1, abs=0.05)
         assert goals["dispersion"]["value"] == pytest.approx(1)
     else:
-        assert goals["score_link"]["verdict"] == goals["score_slope"]["verdict"] == "stated"
+        assert verdict(goals["score_link"]) == verdict(goals["score_slope"]) == "not measurable"
         assert goals["copies"]["value"] == 0
 
 

@@ -10,7 +10,8 @@ from pseudocohort.cohort.dictionary import Dictionary, Item, structurally_missin
 from pseudocohort.errors import InputError
 from pseudocohort.evaluation import models as comparison
 from pseudocohort.evaluation.items import GOALS
-from pseudocohort.evaluation.metrics import metric
+from pseudocohort.measures.catalogue import judged as judged_lines
+from pseudocohort.measures.line import measure
 from pseudocohort.phenotype.models import MODELS, load_model, sample_model, save_model, train_model
 
 QUICK = {"epochs": 6, "hidden": 16, "batch": 128}
@@ -110,11 +111,17 @@ def test_errors_speak(tmp_path):
 
 
 def judged(c2st, transfer, partial, interval=0.02):
-    goals = {key: metric("items", key, 1.0) for key in GOALS}
-    goals["c2st"] = metric("items", "c2st", c2st, interval=(c2st - interval, c2st + interval))
-    goals["transfer"] = metric("items", "t", transfer, interval=(transfer - interval, transfer + interval))
-    goals["partial_correlation"] = metric("items", "p", 9, ratio=partial, interval=(partial - 0.1, partial + 0.1))
+    goals = {key: line(key, 1.0) for key in GOALS}
+    goals["c2st"] = line("c2st", c2st, interval=(c2st - interval, c2st + interval))
+    goals["transfer"] = line("transfer", transfer, interval=(transfer - interval, transfer + interval))
+    goals["partial_correlation"] = line(
+        "partial_correlation", 9, ratio=partial, interval=(partial - 0.1, partial + 0.1)
+    )
     return goals
+
+
+def line(key, value, **more):
+    return judged_lines([measure(key, value, **more)])[0]
 
 
 def test_a_model_falls_short_beyond_the_chosen_ones_interval():
@@ -123,10 +130,10 @@ def test_a_model_falls_short_beyond_the_chosen_ones_interval():
     assert comparison.falls_short(judged(0.50, 1.1, 0.8), chosen) == []
     assert comparison.falls_short(judged(0.58, 0.98, 1.2), chosen) == ["classifier 0.58 for 0.55"]
     assert comparison.falls_short(judged(0.5, 0.9, 1.4), chosen) == ["TSTR/TRTR 0.9 for 0.98", "partial R 1.4 for 1.2"]
-    unknown = chosen | {"transfer": metric("items", "t", np.nan)}
+    unknown = chosen | {"transfer": line("transfer", np.nan)}
     assert comparison.falls_short(chosen, unknown) is None
     assert comparison.falls_short(unknown, chosen) is None
-    bare = chosen | {"c2st": metric("items", "c2st", 0.55)}
+    bare = chosen | {"c2st": line("c2st", 0.55)}
     assert comparison.falls_short(judged(0.551, 1, 1), bare) == ["classifier 0.551 for 0.55"]
 
 
@@ -148,13 +155,10 @@ def test_the_note_says_where_a_simpler_model_would_do():
 
 
 def test_too_few_people_are_no_excuse_where_a_simpler_model_meets_a_goal():
-    nothing = metric("items", "x", np.nan)
+    nothing = line("c2st", np.nan)
     chosen, simple = (
-        judged(0.5, 1, 1) | {"transfer": nothing, "partial_correlation": nothing} | {"c2st": line}
-        for line in (
-            metric("items", "c", 0.7, interval=(0.61, 0.8), goal="≤ 0.55", within=False),
-            metric("items", "c", 0.47, interval=(0.4, 0.55), goal="≤ 0.55", within=True),
-        )
+        judged(0.5, 1, 1) | {"transfer": nothing, "partial_correlation": nothing, "c2st": one}
+        for one in (line("c2st", 0.7, interval=(0.61, 0.8)), line("c2st", 0.47, interval=(0.4, 0.55)))
     )
     both = {"cvae": chosen, "cart": simple}
     assert comparison.undecided("cvae", "cart", both) == (
@@ -189,6 +193,8 @@ def test_models_are_compared_by_the_same_judges(tmp_path):
     assert list(found["models"]) == ["cvae", "marginal", "cart"]
     assert found["models"]["cart"] == found["models"]["cvae"]  # the same splits and draws for each
     assert found["as_good"] == ["cart"]
+    transfer = found["models"]["marginal"]["transfer"]
+    assert (transfer["goal"], transfer["verdict"], transfer["metric"][:15]) == ("≥ 0.97", "beyond", "what is learnt ")
     assert "The model of independent marginals (marginal) falls short" in found["note"]
     assert "`model: cart` would do" in found["note"]
     comparison.save_comparison(tmp_path / "models.json", found)

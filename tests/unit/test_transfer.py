@@ -8,6 +8,7 @@ from sklearn.metrics import r2_score, roc_auc_score
 from pseudocohort.cohort.dictionary import Dictionary, Item
 from pseudocohort.evaluation.tables import encode, prepare
 from pseudocohort.evaluation.transfer import choose_targets, skill, transfer_metrics
+from pseudocohort.measures.catalogue import judged
 
 KINDS = ("continuous", "continuous", "binary", "ordinal", "nominal", "binary", "continuous", "count")
 CODES = {"binary": ("0", "1"), "ordinal": ("0", "1", "2"), "nominal": ("0", "1", "2")}
@@ -38,7 +39,7 @@ def judge(real: pd.DataFrame, pseudo: pd.DataFrame) -> tuple[dict, list[dict]]:
     nobody = pd.DataFrame(index=range(n))
     setting, *tables, _ = prepare(people, real, nobody, made, nobody, Dictionary(ITEMS), 1)
     goals, lines = transfer_metrics(setting, *tables)
-    return goals["transfer"], lines
+    return judged([goals["transfer"]])[0], lines
 
 
 def test_skill_equals_scikit_learn_with_weights_as_repeats():
@@ -87,7 +88,8 @@ def test_pseudo_people_without_an_item_teach_nothing_about_it_and_too_few_people
     rng = np.random.default_rng(5)
     real = draw(2000, rng)
     line, lines = judge(real, draw(1000, rng).assign(i0=np.nan))
-    assert next(x["value"] for x in lines if "i0" in x["metric"]) <= 0
+    assert next(x["value"] for x in lines if x["subject"] == "i0") <= 0
     assert np.isfinite(line["value"])
     few, lines = judge(real[:120], draw(100, rng))
-    assert (few["value"], few["verdict"], lines) == (None, "stated", [])
+    assert (few["value"], few["verdict"], lines) == (None, "not measurable", [])
+    assert few["note"] == "too few people, or no item to predict"

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import re
 import subprocess
 from pathlib import Path
 
@@ -291,3 +292,25 @@ def test_the_report_is_one_file_without_a_network(tiny):
         "http://creativecommons.org", ""
     ).replace("http://matplotlib.org", "")
     assert len(page) < 15e6
+
+
+def planned(run, **changes):
+    """Rules that a dry run with a changed configuration would run."""
+    given = run.config
+    try:
+        run.config = given | changes
+        run.write_config()
+        done = run.snakemake("-n")
+    finally:
+        run.config = given
+        run.write_config()
+    assert done.returncode == 0, done.stderr[-2000:]
+    return set(re.findall(r"^([a-z_]+) +\d+$", done.stdout + done.stderr, re.MULTILINE)) - {"all", "total"}
+
+
+def test_other_goals_rerun_verdicts_alone_and_another_language_the_figures_and_the_page(tiny):
+    """The comparison of models says which of them meets goals, so it is told anew too."""
+    goals = planned(tiny, goals={"marginal": {"at_most": 2}})
+    assert goals == {"run_config", "compare_models", "summary", "report_page"}
+    drawn = {f"figures_{part}" for part in ("genomes", "relatedness", "items", "associations")}
+    assert planned(tiny, language="ja") == {"run_config", "report_page"} | drawn

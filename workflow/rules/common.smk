@@ -37,8 +37,11 @@ CHROMOSOMES = config["chromosomes"]
 # Y and MT pass whole from one parent; they are reproduced, but neither scored nor tested.
 SCORED = [chrom for chrom in CHROMOSOMES if chrom not in configuration.WHOLE]
 AUTOSOMES = [chrom for chrom in SCORED if chrom != "X"]
-COHORTS = ["real", "holdout", "synthetic"]
+# Of the associations: matched are pseudo people as many as the holdout; permuted have the items of others.
+COHORTS = ["real", "holdout", "synthetic", "matched", "permuted"]
 GENOTYPES = "results/{cohort}/genotypes/chr{chrom}.{suffix}"
+# results/evaluation/PART.json with measures, in the report's order.
+MEASURED = ["genomes", "relatedness", "items", "associations", "heritability", "prs"]
 
 
 def code(rule, *data):
@@ -183,7 +186,21 @@ def genotypes(cohort, chromosomes=None):
 
 def people_of(cohort):
     """Where the genotypes of the people of an association lie: the holdout is part of the real cohort."""
-    return "synthetic" if cohort == "synthetic" else "real"
+    return "real" if cohort in ("real", "holdout") else "synthetic"
+
+
+def associated(wildcards):
+    """Association results and leads of all cohorts."""
+    paths = {cohort: f"results/association/{cohort}" for cohort in COHORTS}
+    leads = {f"leads_{c}": f"results/association_hits/{c}.leads.tsv" for c in COHORTS}
+    return paths | leads
+
+
+def drawn_from(wildcards):
+    """What decides which pseudo people are matched to the holdout, or permuted."""
+    if wildcards.cohort not in ("matched", "permuted"):
+        return {}
+    return {"held": "results/real/phenotypes.parquet", "seed": "results/secret/seed"}
 
 
 def memory(base_mb, per_thousand_people=0.0, per_square=0.0, squared_up_to=20):
@@ -229,16 +246,20 @@ def finish(config):
 
 def captions():
     """The captions of the figures, for the report's digest."""
-    return sorted(
-        str(path) for path in (SCRIPTS.parent / "workflow" / "report").glob("*.rst")
-    )
+    folder = SCRIPTS.parent / "workflow" / "report" / translated("")
+    return sorted(str(path) for path in folder.glob("*.rst"))
+
+
+def translated(name):
+    """The path of a caption in the configured language, from the folder of captions."""
+    return name if config["language"] == "en" else f"{config['language']}/{name}"
 
 
 def figure(name, category):
     """A figure for the report, and for `snakemake --report` with its caption."""
     return report(
         f"results/figures/{name}.svg",
-        caption=f"../report/{name}.rst",
+        caption=f"../report/{translated(name)}.rst",
         category=category,
         labels={"figure": name.replace("_", " ")},
     )

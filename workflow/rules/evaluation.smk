@@ -25,11 +25,41 @@ rule evaluate_genomes:
         chromosomes=SCORED,
         generations=config["generations"],
         founders=config["founders"],
+        build=config["build"],
         code=code("evaluate_genomes"),
     message:
         "Compare genomes: frequencies, linkage disequilibrium, ancestry, copies"
     script:
         "../../scripts/evaluate_genomes.py"
+
+
+rule evaluate_relatedness:
+    input:
+        genotypes("real", AUTOSOMES),
+        genotypes("synthetic", AUTOSOMES),
+        maps=expand("results/real/maps/chr{chrom}.tsv", chrom=AUTOSOMES),
+        people="results/real/people.parquet",
+        seed="results/secret/seed",
+    output:
+        metrics="results/evaluation/relatedness.json",
+        arrays="results/evaluation/relatedness.npz",
+    log:
+        "logs/evaluate_relatedness.log",
+    benchmark:
+        "logs/benchmarks/evaluate_relatedness.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory(1500, 20),
+        runtime=minutes(20, 10),
+    params:
+        autosomes=AUTOSOMES,
+        recipe=recipe(),
+        sex_specific=config["recombination"]["sex_specific"],
+        code=code("evaluate_relatedness"),
+    message:
+        "Compare kinship, identity by state and runs of homozygosity"
+    script:
+        "../../scripts/evaluate_relatedness.py"
 
 
 rule evaluate_items:
@@ -45,6 +75,8 @@ rule evaluate_items:
     output:
         metrics="results/evaluation/items.json",
         arrays="results/evaluation/items.npz",
+        score="results/evaluation/score_item_findings.tsv",
+        item="results/evaluation/item_item_findings.tsv",
     log:
         "logs/evaluate_items.log",
     benchmark:
@@ -63,9 +95,7 @@ rule evaluate_items:
 
 rule evaluate_associations:
     input:
-        real="results/association/real",
-        holdout="results/association/holdout",
-        synthetic="results/association/synthetic",
+        unpack(associated),
         seed="results/secret/seed",
     output:
         metrics="results/evaluation/associations.json",
@@ -76,7 +106,7 @@ rule evaluate_associations:
         "logs/benchmarks/evaluate_associations.tsv"
     threads: 1
     resources:
-        mem_mb=memory(3000),
+        mem_mb=memory(6000),
         runtime=minutes(20, 20),
     params:
         code=code("evaluate_associations"),
@@ -84,6 +114,53 @@ rule evaluate_associations:
         "Compare associations: effects at the real hits, inflation, false hits"
     script:
         "../../scripts/evaluate_associations.py"
+
+
+rule evaluate_prs:
+    input:
+        genotypes("real", SCORED),
+        people="results/real/people.parquet",
+        phenotypes="results/real/phenotypes.parquet",
+        components="results/real/components.parquet",
+        dictionary="results/real/dictionary.tsv",
+        real="results/association_hits/real.leads.tsv",
+        synthetic="results/association_hits/synthetic.leads.tsv",
+        seed="results/secret/seed",
+    output:
+        "results/evaluation/prs.json",
+    log:
+        "logs/evaluate_prs.log",
+    benchmark:
+        "logs/benchmarks/evaluate_prs.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory(1500, 20),
+        runtime=minutes(10, 20),
+    params:
+        chromosomes=SCORED,
+        code=code("evaluate_prs"),
+    message:
+        "Scores learnt on pseudo people and on founders, tested in the real holdout"
+    script:
+        "../../scripts/evaluate_prs.py"
+
+
+rule association_table:
+    input:
+        associations="results/evaluation/associations.json",
+        heritability="results/evaluation/heritability.json",
+        prs="results/evaluation/prs.json",
+    output:
+        "results/evaluation/associations.tsv",
+    log:
+        "logs/association_table.log",
+    localrule: True
+    params:
+        code=code("association_table"),
+    message:
+        "Table of traits: associations, heritability, scores"
+    script:
+        "../../scripts/association_table.py"
 
 
 rule heritability:
@@ -124,16 +201,14 @@ rule heritability:
 
 rule summary:
     input:
-        expand(
-            "results/evaluation/{part}.json",
-            part=["genomes", "items", "associations", "heritability"],
-        ),
+        expand("results/evaluation/{part}.json", part=MEASURED),
     output:
         "results/evaluation/summary.json",
     log:
         "logs/summary.log",
     localrule: True
     params:
+        goals=config["goals"],
         code=code("summary"),
     message:
         "Summary of all measures, with their verdicts"
@@ -148,16 +223,38 @@ rule figures_genomes:
         figure("af_scatter", "Genomes"),
         figure("sfs", "Genomes"),
         figure("ld_decay", "Genomes"),
+        figure("ld_matrix", "Genomes"),
+        figure("haplotype_diversity", "Genomes"),
         figure("pca", "Genomes"),
+        figure("strata", "Genomes"),
     log:
         "logs/figures_genomes.log",
     localrule: True
     params:
+        language=config["language"],
         code=code("figures_genomes"),
     message:
         "Figures of the genomes"
     script:
         "../../scripts/figures_genomes.py"
+
+
+rule figures_relatedness:
+    input:
+        "results/evaluation/relatedness.npz",
+    output:
+        figure("kinship", "Genomes"),
+        figure("homozygosity", "Genomes"),
+    log:
+        "logs/figures_relatedness.log",
+    localrule: True
+    params:
+        language=config["language"],
+        code=code("figures_relatedness"),
+    message:
+        "Figures of kinship and runs of homozygosity"
+    script:
+        "../../scripts/figures_relatedness.py"
 
 
 rule figures_items:
@@ -170,12 +267,15 @@ rule figures_items:
         figure("correlation_pairs", "Items"),
         figure("score_distribution", "Items"),
         figure("score_deciles", "Items"),
+        figure("score_item_heatmap", "Items"),
+        figure("findings", "Items"),
         figure("learning_curve", "Items"),
         figure("search", "Items"),
     log:
         "logs/figures_items.log",
     localrule: True
     params:
+        language=config["language"],
         code=code("figures_items"),
     message:
         "Figures of the items"
@@ -185,17 +285,20 @@ rule figures_items:
 
 rule figures_associations:
     input:
-        "results/evaluation/associations.npz",
+        arrays="results/evaluation/associations.npz",
+        heritability="results/evaluation/heritability.json",
     output:
         figure("manhattan", "Associations"),
         figure("qq", "Associations"),
         figure("beta_beta", "Associations"),
         figure("lambda_gc", "Associations"),
+        figure("heritability", "Associations"),
         by_trait=directory("results/figures/manhattan"),
     log:
         "logs/figures_associations.log",
     localrule: True
     params:
+        language=config["language"],
         code=code("figures_associations"),
     message:
         "Figures of the associations"
@@ -206,11 +309,13 @@ rule figures_associations:
 rule report_page:
     input:
         rules.figures_genomes.output,
+        rules.figures_relatedness.output,
         rules.figures_items.output,
         rules.figures_associations.output,
         summary="results/evaluation/summary.json",
         weights="results/evaluation/weights.json",
         models="results/evaluation/models.json",
+        associations="results/evaluation/associations.tsv",
         model="results/model",
         import_report="results/real/import_report.json",
         dictionary="results/real/dictionary.tsv",
@@ -221,6 +326,7 @@ rule report_page:
         "logs/report_page.log",
     localrule: True
     params:
+        language=config["language"],
         code=code("report_page", *captions()),
     message:
         "The report: {output}"

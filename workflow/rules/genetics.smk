@@ -101,6 +101,7 @@ rule scores:
 
 rule association:
     input:
+        unpack(drawn_from),
         lambda wildcards: genotypes(people_of(wildcards.cohort), SCORED),
         people="results/real/people.parquet",
         phenotypes=lambda wildcards: f"results/{people_of(wildcards.cohort)}/phenotypes.parquet",
@@ -163,7 +164,8 @@ rule hits:
         people="results/real/people.parquet",
         association="results/association/{cohort}",
     output:
-        "results/association_hits/{cohort}.tsv",
+        hits="results/association_hits/{cohort}.tsv",
+        leads="results/association_hits/{cohort}.leads.tsv",
     log:
         "logs/hits/{cohort}.log",
     benchmark:
@@ -176,6 +178,6 @@ rule hits:
         chromosomes=SCORED,
         code=code("hits"),
     message:
-        "Clumped hits of all traits in the {wildcards.cohort} people"
+        "Clumped hits and leads of all traits in the {wildcards.cohort} people"
     script:
         "../../scripts/hits.py"

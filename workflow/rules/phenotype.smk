@@ -108,6 +108,7 @@ rule compare_models:
         models=[config["model"], *compared_models()],
         calibrated=calibrated_models(),
         private=private_models(),
+        goals=config["goals"],
         code=code("compare_models"),
     message:
         "Compare models of the items: {params.models}"

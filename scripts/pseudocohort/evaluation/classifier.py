@@ -2,19 +2,20 @@
 
 import numpy as np
 
-from pseudocohort.evaluation.metrics import metric, ranged, resample_families
+from pseudocohort.evaluation.metrics import resample_families
 from pseudocohort.evaluation.tables import Setting, Table
+from pseudocohort.measures.line import measure
 
 PEOPLE = 2000  # a side at most
+FEWEST = 40
 
 
 def classifier_metrics(setting: Setting, real: Table, pseudo: Table, naive: Table | None) -> dict[str, dict]:
     """{c2st: line}: AUC of pseudo rows against the holdout, beside train rows against the holdout and the baseline."""
     held, train = np.flatnonzero(~setting.train), np.flatnonzero(setting.train)
     n = min(len(held), len(train), len(pseudo.values), PEOPLE)
-    name = "how well a classifier tells pseudo from real rows (AUC)"
-    if n < 40:
-        return {"c2st": metric("items", name, np.nan, note="fewer than 40 rows a side")}
+    if n < FEWEST:
+        return {"c2st": measure("c2st", None, reason="fewer than 40 rows a side")}
     chosen = setting.rng.permutation(held)[:n]
 
     def features(table: Table, rows: np.ndarray) -> np.ndarray:
@@ -27,10 +28,7 @@ def classifier_metrics(setting: Setting, real: Table, pseudo: Table, naive: Tabl
     result = against(pseudo, np.arange(len(pseudo.values)), setting.rng)
     floor = against(real, train, setting.rng)
     base = None if naive is None else against(naive, np.arange(len(naive.values)), setting.aside().rng)[0]
-    note = f"5-fold gradient boosting on all items, age, sex and stratum, {n} rows a side; 0.5 is chance"
-    return {
-        "c2st": ranged("items", name, *result, -np.inf, 0.55, floor=floor[0], baseline=base, headline=True, note=note)
-    }
+    return {"c2st": measure("c2st", result[0], interval=result[1], floor=floor[0], baseline=base, n=n)}
 
 
 def two_sample_auc(

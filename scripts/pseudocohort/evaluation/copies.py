@@ -1,4 +1,4 @@
-"""Exact copies: genomes by hash, rows of items by comparison. None is expected.
+"""Exact copies of rows of items, by comparison. None is expected.
 
 That nothing is copied letter by letter proves no privacy; it only shows that the generator does not
 hand out what it was given.
@@ -6,79 +6,8 @@ hand out what it was given.
 
 import numpy as np
 
-from pseudocohort.evaluation.metrics import enough, metric, ranged
-
-HOLDOUT = ("A", "B")  # parts; people whose part is neither of these nor train are of neither group
-_PRIME = np.uint64(0x9E3779B97F4A7C15)
-
-
-def hash_block(state: np.ndarray, alleles: np.ndarray) -> np.ndarray:
-    """Fold a block of alleles into one 64-bit hash a haplotype.
-
-    state: (haplotypes,) uint64, zeros at the start.  alleles: (sites, haplotypes) 0 or 1.  Returns the new state.
-    Equal haplotypes get equal hashes; of n pairs of unequal ones about n / 2^64 do, too.
-    """
-    pad = -alleles.shape[0] % 64
-    packed = np.packbits(np.pad(alleles.astype(np.uint8), ((0, pad), (0, 0))), axis=0)
-    words = np.ascontiguousarray(packed.reshape(-1, 8, alleles.shape[1]).transpose(0, 2, 1)).view(np.uint64)[..., 0]
-    for word in words:
-        state = (state ^ word) * _PRIME
-        state = state ^ (state >> np.uint64(29))
-    return state
-
-
-def person_hash(haplotypes: np.ndarray) -> np.ndarray:
-    """Hash of each person's unordered pair of haplotypes: (2n,) uint64 -> (n,)."""
-    pair = np.sort(haplotypes.reshape(-1, 2), axis=1)
-    mixed = (pair[:, 0] * _PRIME) ^ (pair[:, 0] >> np.uint64(31))
-    return (mixed + pair[:, 1]) * _PRIME
-
-
-def genome_copies(real: dict[str, np.ndarray], pseudo: dict[str, np.ndarray], part: np.ndarray) -> list[dict]:
-    """Metrics of exact copies of genomes, chromosomes and haplotypes.
-
-    real, pseudo: hashes (2 people,) by chromosome.  part: (people,) train for the founders, A or B for the holdout,
-    anything else for others; the floor is the same count among holdout people against founders.
-    """
-    train, holdout = part == "train", np.isin(part, HOLDOUT)
-    autosomes = [c for c in real if c != "X"]
-    names = {"whole genome": _genome(real), **{c: person_hash(real[c]) for c in autosomes}}
-    others = {"whole genome": _genome(pseudo), **{c: person_hash(pseudo[c]) for c in autosomes}}
-    held = np.isin(names["whole genome"][holdout], names["whole genome"][train]).sum()
-    lines = [
-        _count(
-            "people of the pseudo cohort whose whole genome equals a real person's",
-            np.isin(others["whole genome"], names["whole genome"]).sum(),
-            held,
-            headline=True,
-        )
-    ]
-    if autosomes:
-        copied = sum(np.isin(others[c], names[c]).sum() for c in autosomes)
-        held = sum(np.isin(names[c][holdout], names[c][train]).sum() for c in autosomes)
-        lines.append(
-            metric(
-                "copies",
-                "pairs of autosomes equal to a real person's pair",
-                int(copied),
-                floor=int(held),
-                note="on few or short chromosomes, or after few generations, a pair may come down whole",
-            )
-        )
-        whole = np.mean([np.isin(pseudo[c], real[c]).mean() for c in autosomes])
-        rows, held = np.repeat(train, 2), np.repeat(holdout, 2)
-        floor = np.mean([np.isin(real[c][held], real[c][rows]).mean() if held.any() else np.nan for c in autosomes])
-        lines.append(
-            metric(
-                "copies",
-                "share of single autosomal haplotypes equal to a real one over the whole chromosome",
-                whole,
-                floor=floor,
-                note="about exp(-generations x Morgans) is inherited without any crossover, so short "
-                "chromosomes have many; it is counted over the sites in the files alone",
-            )
-        )
-    return lines
+from pseudocohort.evaluation.metrics import HOLDOUT
+from pseudocohort.measures.line import TOO_FEW, measure
 
 
 def row_copies(
@@ -102,28 +31,26 @@ def row_copies(
     codes = _codes(np.vstack([pseudo[drawn], real[train], real[held]]))
     p, t, h = np.split(codes, [len(drawn), len(drawn) + len(train)])
     found, shared = _equal(p, t), _equal(h, t)
-    line = metric(
+    line = measure(
         "copies",
-        "share of pseudo rows of items equal to a row trained on",
-        found.mean() if len(p) else np.nan,
+        found.mean() if len(p) else None,
         floor=shared.mean() if len(h) else None,
+        z=_excess(found, shared),
         interval=_share_interval(int(found.sum()), len(p)),
-        goal="no more than independent real people share (one-sided exact test, 2.5 %)",
-        within=_no_more(found, shared),
-        headline=True,
-        note="equal on all items that both rows have; floor: holdout rows against train rows",
     )
     return {"copies": line, "nearer_train": _nearest(real, pseudo[drawn], train, held, family)}
 
 
-def _no_more(found: np.ndarray, shared: np.ndarray) -> bool | None:
-    """Is the share among the first no larger than among the second, beyond chance (Fisher's exact test)?"""
-    from scipy.stats import fisher_exact
+def _excess(found: np.ndarray, shared: np.ndarray) -> float | None:
+    """By how many standard errors the share among the first is above that among the second (Fisher's exact test,
+    one-sided, as a normal deviate; at most 37); None where it is not above or there are no rows."""
+    from scipy.stats import fisher_exact, norm
 
-    if not len(found) or not len(shared):
+    if not len(found) or not len(shared) or found.mean() <= shared.mean():
         return None
     table = [[found.sum(), (~found).sum()], [shared.sum(), (~shared).sum()]]
-    return bool(found.mean() <= shared.mean() or fisher_exact(table, alternative="greater").pvalue > 0.025)
+    p = fisher_exact(table, alternative="greater").pvalue
+    return float(norm.isf(np.clip(p, 1e-300, 0.4999)))
 
 
 def _share_interval(count: int, people: int) -> tuple[float, float]:
@@ -146,9 +73,8 @@ def _nearest(real: np.ndarray, pseudo: np.ndarray, train: np.ndarray, held: np.n
     """
     from sklearn.neighbors import NearestNeighbors
 
-    name = "share of pseudo rows nearer to people trained on than to the holdout"
     if min(len(train), len(held)) < 20 or not len(pseudo):
-        return metric("copies", name, np.nan, note="too few people")
+        return measure("nearer_train", None, reason=TOO_FEW)
     scaled, rows = _standardised(real, pseudo), np.concatenate([train, held])
     chance = len(train) / len(rows)
     (near, first), (other, second) = (
@@ -161,45 +87,22 @@ def _nearest(real: np.ndarray, pseudo: np.ndarray, train: np.ndarray, held: np.n
     s, deviation = win.mean(), np.sqrt(chance * (1 - chance) * (excess**2).sum()) / len(pseudo)
     share = _balanced(s, chance)
     error = float(deviation * chance * (1 - chance) / (s * (1 - chance) + (1 - s) * chance) ** 2)
-    note = f"{len(train)} trained on, {len(held)} not, told for equal numbers: 0.5 by chance, 1 when copied"
-    line = ranged(
-        "copies",
-        name,
+    return measure(
+        "nearer_train",
         share,
-        (share - 1.96 * error, share + 1.96 * error),
-        -np.inf,
-        0.52,
+        interval=(share - 1.96 * error, share + 1.96 * error),
         floor=0.5,
         z=(share - 0.5) / error if error > 0 else None,
-        note=note,
+        people=min(len(train), len(held)),
+        train=len(train),
+        held=len(held),
     )
-    return enough(line, min(len(train), len(held)))
 
 
 def _balanced(share: float, chance: float) -> float:
     """The share that would be, were both groups of equal size: odds of `share` over odds of `chance`."""
     weighted = share * (1 - chance)
     return float(weighted / (weighted + (1 - share) * chance))
-
-
-def _count(name: str, value: int, floor: int, headline: bool = False) -> dict:
-    return metric(
-        "copies",
-        name,
-        int(value),
-        floor=int(floor),
-        goal="none, or no more than among real people",
-        within=bool(value <= floor),
-        headline=headline,
-        note="floor: holdout people equal to a founder",
-    )
-
-
-def _genome(hashes: dict[str, np.ndarray]) -> np.ndarray:
-    total = np.uint64(0)
-    for chromosome in sorted(hashes):
-        total = (total ^ person_hash(hashes[chromosome])) * _PRIME
-    return total
 
 
 def _codes(values: np.ndarray) -> np.ndarray:

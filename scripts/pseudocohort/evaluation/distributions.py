@@ -5,18 +5,20 @@ import numpy as np
 from pseudocohort.evaluation.metrics import (
     RESAMPLES,
     Comparison,
+    by_group,
     compared,
-    enough,
     family_weights,
     ks_distance,
-    metric,
-    ranged,
     shifted,
     tv_distance,
 )
 from pseudocohort.evaluation.tables import Setting, Table
+from pseudocohort.measures.line import measure
 
 CARRIERS = 20  # categories with fewer real people are not judged
+# A single item's standard deviation, and a single category's share, over the real ones: what lies between is no fault,
+# whatever its significance in many people; what lies outside is told by how many standard errors it does.
+TOLERATED = {"deviation": (0.9, 1.1), "category": (0.8, 1.25)}
 
 
 def marginal_metrics(
@@ -28,35 +30,18 @@ def marginal_metrics(
     def shapes(x, y):
         return np.array([(ks_distance if numeric[j] else tv_distance)(x[:, j], y[:, j]) for j in range(x.shape[1])])
 
-    shape = setting.compare(shapes, real.values, pseudo.values)
-    missing = setting.compare(state_distance, real.state, pseudo.state)
+    groups = setting.groups
+    shape = setting.compare(shapes, real.values, pseudo.values, sets=groups)
+    missing = setting.compare(state_distance, real.state, pseudo.state, sets=groups)
     base = None if naive is None else setting.aside().compare(shapes, real.values, naive.values, left_out=0).ratio
     goals = {
-        "marginal": compared(
-            "items",
-            "distribution of single items (mean KS or total variation distance)",
-            shape,
-            1.05,
-            reached=True,
-            baseline=base,
-            headline=True,
-        ),
-        "worst_marginal": _worst(setting, "distribution", shape),
-        "missing_rate": compared(
-            "items",
-            "missing values and their reasons among those asked (mean total variation distance)",
-            missing,
-            1.1,
-            reached=True,
-            note="of an item without reasons: the difference of the missing rates",
-        ),
+        "marginal": compared("marginal", shape, baseline=base),
+        "worst_marginal": _worst(setting, "worst_marginal", shape),
+        "missing_rate": compared("missing_rate", missing),
     }
     dispersion, lines = _dispersion(setting, real, pseudo)
-    return (
-        goals | dispersion,
-        [_worst(setting, "missing values", missing), *lines, *_categories(setting, real, pseudo)],
-        shape,
-    )
+    lines = [_worst(setting, "worst_missing", missing), *lines, *_categories(setting, real, pseudo)]
+    return goals | dispersion, [*lines, *by_group("group_marginal", shape), *by_group("group_missing", missing)], shape
 
 
 def state_distance(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -79,37 +64,11 @@ def structure_metrics(items: tuple, pseudo: Table) -> tuple[dict[str, dict], lis
         low, high = (0, len(item.categories) - 1) if item.categories else (item.minimum, item.maximum)
         outside += int((pseudo.values[:, j] < low).sum()) if low is not None else 0
         outside += int((pseudo.values[:, j] > high).sum()) if high is not None else 0
-    parts = (
-        ("values where the dictionary says `not asked`", forbidden),
-        ("values that break a rule between items", broken),
-        ("values outside the dictionary's range or categories", outside),
+    parts = {"values_not_asked": forbidden, "values_against_rules": broken, "values_out_of_range": outside}
+    return (
+        {"rules_broken": measure("rules_broken", sum(parts.values()))},
+        [measure(key, count) for key, count in parts.items()],
     )
-    total = forbidden + broken + outside
-    name = "values that the dictionary forbids (rules, skipped questions, range, categories)"
-    return {
-        "rules_broken": metric("items", name, total, goal="none", within=total == 0, headline=True),
-    }, [metric("items", name, count, goal="none", within=count == 0) for name, count in parts]
-
-
-def group_lines(setting: Setting, shape: Comparison) -> list[dict]:
-    """The ratio of the distributions by group of items."""
-    groups = np.array([item.group for item in setting.items])
-    lines = []
-    for group in dict.fromkeys(groups):
-        values, floors = shape.parts[:, groups == group]
-        seen = np.isfinite(values) & np.isfinite(floors)
-        if seen.any() and floors[seen].sum() > 0:
-            lines.append(
-                metric(
-                    "item groups",
-                    f"{group}: distribution of single items",
-                    values[seen].mean(),
-                    floor=floors[seen].mean(),
-                    ratio=values[seen].sum() / floors[seen].sum(),
-                    note=f"{seen.sum()} items",
-                )
-            )
-    return lines
 
 
 def _mean(x: np.ndarray) -> np.ndarray:
@@ -118,32 +77,28 @@ def _mean(x: np.ndarray) -> np.ndarray:
     return np.where(seen, x, 0).sum(axis=0) / np.where(seen.any(axis=0), seen.sum(axis=0), np.nan)
 
 
-def _worst(setting: Setting, name: str, result: Comparison) -> dict:
+def _worst(setting: Setting, key: str, result: Comparison) -> dict:
     """The item with the largest ratio of its own."""
     if not np.isfinite(result.by_part).any():
-        return metric("items", f"worst single item by {name}", np.nan)
+        return measure(key, None)
     worst = int(np.nanargmax(result.by_part))
-    ratio = result.by_part[worst]
-    line = metric(
-        "items",
-        f"worst single item by {name}",
-        ratio,
-        ratio=ratio,
+    return measure(
+        key,
+        result.parts[0, worst],
+        floor=result.parts[1, worst],
+        ratio=result.by_part[worst],
         interval=tuple(result.intervals[worst]) if len(result.intervals) else None,
-        goal="R ≤ 3",
-        within=bool(ratio <= 3),
-        note=setting.items[worst].name,
+        people=setting.half,
+        item=setting.items[worst].name,
     )
-    return enough(line, setting.half)
 
 
 def _dispersion(setting: Setting, real: Table, pseudo: Table) -> tuple[dict[str, dict], list[dict]]:
     """Ratio of standard deviations, values clipped to the real 1st and 99th percentile."""
     train = setting.train
     columns = [j for j in np.flatnonzero(setting.numeric) if np.isfinite(real.values[train, j]).sum() >= 20]
-    name = "standard deviation, pseudo over real (mean of numeric items)"
     if not columns:
-        return {"dispersion": metric("items", name, np.nan)}, []
+        return {"dispersion": measure("dispersion", None)}, []
     bounds = np.nanquantile(real.values[train][:, columns], [0.01, 0.99], axis=0)
     reals, pseudos = (np.clip(t.values[:, columns], *bounds) for t in (real, pseudo))
 
@@ -156,10 +111,8 @@ def _dispersion(setting: Setting, real: Table, pseudo: Table) -> tuple[dict[str,
     (s, error), (made, error_made), (held, _) = (_deviation(x) for x in (reals[train], pseudos, reals[~train]))
     with np.errstate(all="ignore"):
         ratio, floor = made / s, held / s
-        z = np.log(ratio) / np.hypot(error, error_made)
-    z = np.nan_to_num(np.where((made == 0) & (s > 0), -np.inf, z), posinf=99, neginf=-99)
-    excess = np.where((ratio >= 0.9) & (ratio <= 1.1), 0, np.abs(z))
-    worst = int(excess.argmax()) if excess.any() else int(np.abs(z).argmax())
+        z = beyond(np.log(ratio), np.hypot(error, error_made), np.log(TOLERATED["deviation"]))
+    worst = _farthest(z, ratio)
     mean = float(_mean(ratio[np.isfinite(ratio)]))
     weights = family_weights(setting.family[train], setting.rng, RESAMPLES)
     drawn = setting.rng.multinomial(len(pseudos), np.full(len(pseudos), 1 / len(pseudos)), RESAMPLES).astype(float)
@@ -168,29 +121,26 @@ def _dispersion(setting: Setting, real: Table, pseudo: Table) -> tuple[dict[str,
     usable = np.isfinite(resampled).all(axis=0) & np.isfinite(ratio)
     interval = shifted(mean, resampled[:, usable].mean(axis=1)) if usable.any() else (np.nan, np.nan)
     usable = np.isfinite(floor)
-    goal = ranged(
-        "items",
-        name,
-        mean,
-        interval,
-        0.97,
-        1.03,
-        floor=float(floor[usable].mean()) if usable.any() else None,
-        people=setting.half,
-    )
-    return {"dispersion": goal}, [
-        compared("items", "standard deviation (mean |log ratio|)", result, 1.5),
-        metric(
-            "items",
-            "worst single item by standard deviation (pseudo over real)",
-            ratio[worst],
-            floor=floor[worst],
-            z=z[worst],
-            goal="0.9 to 1.1, or |z| ≤ 4",
-            within=bool(excess[worst] <= 4),
-            note=setting.items[columns[worst]].name,
-        ),
+    held_mean = float(floor[usable].mean()) if usable.any() else None
+    name = setting.items[columns[worst]].name
+    return {"dispersion": measure("dispersion", mean, interval=interval, floor=held_mean, people=setting.half)}, [
+        compared("deviation", result),
+        measure("worst_deviation", ratio[worst], floor=floor[worst], z=z[worst], item=name),
     ]
+
+
+def beyond(value: np.ndarray, error: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
+    """By how many standard errors values (k,) lie below (< 0) or above (> 0) the bounds; 0 between them, at most 99."""
+    with np.errstate(all="ignore"):
+        z = (value - np.clip(value, *bounds)) / error
+    return np.clip(np.nan_to_num(np.where(np.isneginf(value), -np.inf, z), posinf=99, neginf=-99), -99, 99)
+
+
+def _farthest(z: np.ndarray, ratio: np.ndarray) -> int:
+    """The entry farthest outside its tolerance; where none is outside, the one with the ratio farthest from 1."""
+    with np.errstate(all="ignore"):
+        logs = np.abs(np.log(ratio))
+    return int(np.abs(z).argmax()) if z.any() else int(np.where(np.isfinite(logs), logs, -1).argmax())
 
 
 def weighted_deviations(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -235,19 +185,12 @@ def _categories(setting: Setting, real: Table, pseudo: Table) -> list[dict]:
     result = setting.compare(lambda x, y: np.abs(np.log(shares(x) / shares(y))), real.values, pseudo.values)
     share, other = shares(train), shares(pseudo.values)
     n = np.array([[np.isfinite(x[:, j]).sum() + 1 for j, _ in pairs] for x in (train, pseudo.values)])
-    z = (other - share) / np.sqrt(share * (1 - share) * (1 / n).sum(axis=0))
-    excess = np.where((other / share >= 0.8) & (other / share <= 1.25), 0, np.abs(z))
-    worst = int(excess.argmax()) if excess.any() else int(np.abs(z).argmax())
+    bounds = np.multiply.outer(TOLERATED["category"], share)
+    z = beyond(other, np.sqrt(share * (1 - share) * (1 / n).sum(axis=0)), bounds)
+    worst = _farthest(z, other / share)
     j, category = pairs[worst]
+    item, code = setting.items[j].name, setting.items[j].categories[category]
     return [
-        compared("items", f"shares of categories with ≥ {CARRIERS} carriers (mean |log ratio|)", result, 1.25),
-        metric(
-            "items",
-            "worst category share (pseudo over real)",
-            other[worst] / share[worst],
-            z=z[worst],
-            goal="0.8 to 1.25, or |z| ≤ 4",
-            within=bool(excess[worst] <= 4),
-            note=f"{setting.items[j].name} = {setting.items[j].categories[category]}",
-        ),
+        compared("categories", result, carriers=CARRIERS),
+        measure("worst_category", other[worst] / share[worst], z=z[worst], item=item, category=code),
     ]

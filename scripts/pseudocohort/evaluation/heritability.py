@@ -6,15 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pseudocohort.evaluation.metrics import metric, root_mean
+from pseudocohort.evaluation.metrics import jackknifed, root_mean
 from pseudocohort.files import atomic
 from pseudocohort.genetics.heritability import HasemanElston, block_jackknife
 from pseudocohort.genetics.ld_regression import Regressions
+from pseudocohort.measures.line import measure
 
-GROUP = "association"
-TOLERANCE = 0.03
-LIMIT = 1.2  # ratio of the errors of genetic correlations to the floor
 FEWEST_PAIRS = 3
+COMPARED = ("real", "holdout", "synthetic")
 
 
 class Cohort(NamedTuple):
@@ -24,29 +23,31 @@ class Cohort(NamedTuple):
     regressions: Regressions
 
 
-def heritability_metrics(cohorts: dict[str, Cohort]) -> list[dict]:
-    """Lines for real, holdout and synthetic. Heritabilities are compared over the traits that all three have."""
+def heritability_lines(cohorts: dict[str, Cohort]) -> list[dict]:
+    """Lines for real, holdout, synthetic and, for correlations, matched: as many pseudo people as the holdout has.
+
+    Heritabilities are compared over the traits that real, holdout and synthetic have.
+    """
     he = {name: cohort.haseman_elston for name, cohort in cohorts.items()}
-    shared = [
-        t for t in he["real"].names if all(t in e.names and np.isfinite(e.h2[e.names.index(t)]) for e in he.values())
-    ]
+    shared = [t for t in he["real"].names if all(_known(he[c], t) for c in COMPARED)]
     if not shared:
-        return [metric(GROUP, "traits whose heritability is compared", 0)]
-    mean = {name: _mean(e, shared) for name, e in he.items()}
+        reason = "no heritability"
+        return [measure(key, None, reason=reason) for key in ("h2_difference", "genetic_correlation")] + _regressed(
+            cohorts
+        )
+    mean = {name: _mean(he[name], shared) for name in COMPARED}
     value, floor = (mean[name][0] - mean["real"][0] for name in ("synthetic", "holdout"))
     error = float(np.hypot(mean["synthetic"][1], mean["real"][1]))
-    z = value / error if error > 0 else np.nan
-    return [
-        metric(
-            GROUP, "heritability (Haseman-Elston), pseudo less real, mean of traits", value, floor=floor, z=z,
-            interval=(value - 1.96 * error, value + 1.96 * error) if error > 0 else None,
-            goal=f"within {TOLERANCE:g} of 0, or |z| ≤ 2", within=bool(abs(value) <= TOLERANCE or abs(z) <= 2),
-            note=f"{len(shared)} traits; founders {mean['real'][0]:.3f}; floor: holdout less founders"
-            + (f"; {he['real'].reason}" if he["real"].reason else ""),
-        ),
-        _correlation_metric(he, shared),
-        *_intercepts(cohorts),
-    ]  # fmt: skip
+    interval = (value - 1.96 * error, value + 1.96 * error) if error > 0 else None
+    told = {"traits": len(shared), "real": mean["real"][0], "reason": None if error > 0 else "too few blocks"}
+    line = measure(
+        "h2_difference", value, floor=floor, z=value / error if error > 0 else None, interval=interval, **told
+    )
+    return [line, _correlation_line(he, shared), *_regressed(cohorts)]
+
+
+def _known(estimate: HasemanElston, name: str) -> bool:
+    return name in estimate.names and bool(np.isfinite(estimate.h2[estimate.names.index(name)]))
 
 
 def _mean(estimate: HasemanElston, names: list[str]) -> tuple[float, float]:
@@ -57,27 +58,45 @@ def _mean(estimate: HasemanElston, names: list[str]) -> tuple[float, float]:
     return float(whole), float(block_jackknife(whole, left, estimate.sizes))
 
 
-def _correlation_metric(he: dict[str, HasemanElston], names: list[str]) -> dict:
+def _correlation_line(he: dict[str, HasemanElston], names: list[str]) -> dict:
     """RMS difference of genetic correlations from the founders', over traits with h2 > 2 errors in all cohorts.
 
-    Correlations of other traits have no bounds; those that are beyond -1 or 1 count as these.
+    Of as many pseudo people as the holdout has, where they are.  Correlations of other traits have no bounds; those
+    that are beyond -1 or 1 count as these.  The interval is a jackknife over blocks of the genome, left out everywhere.
     """
-    names = [name for name in names if all(_is_clear(e, name) for e in he.values())]
-    pairs = np.triu_indices(len(names), 1)
-    values = {}
-    for cohort, e in he.items():
-        rows = [e.names.index(name) for name in names]
-        values[cohort] = np.clip(e.correlation[np.ix_(rows, rows)][pairs], -1, 1)
-    known = np.isfinite(list(values.values())).all(axis=0)
-    name = "genetic correlation, RMS difference from the founders'"
+    made = he.get("matched", he["synthetic"])
+    names = [n for n in names if all(_known(e, n) and _is_clear(e, n) for e in he.values())]
+    three = [he["real"], made, he["holdout"]]
+    real, mine, held = (_correlations(e.covariance, e.names, names) for e in three)
+    known = np.isfinite([real, mine, held]).all(axis=0)
     if known.sum() < FEWEST_PAIRS:
-        return metric(GROUP, name, np.nan, note=f"fewer than {FEWEST_PAIRS} pairs of traits have h2 > 2 errors")
-    value, floor = (root_mean((values[c] - values["real"])[known] ** 2) for c in ("synthetic", "holdout"))
-    return metric(
-        GROUP, name, value, floor=floor, ratio=value / floor if floor else None, goal=f"R ≤ {LIMIT:g}",
-        within=bool(value <= LIMIT * floor) if floor else None,
-        note=f"{known.sum()} pairs of traits with h2 > 2 errors; floor: holdout, which has fewer people",
-    )  # fmt: skip
+        return measure("genetic_correlation", None, reason="too few traits", pairs=known.sum())
+    value, floor = (root_mean((x - real)[known] ** 2) for x in (mine, held))
+    interval = None
+    if len({len(e.deleted) for e in three}) == 1 and floor > 0:
+        left = [_correlations(e.deleted, e.names, names)[:, known] for e in three]
+        errors = [_root_mean_rows((x - left[0]) ** 2) for x in left[1:]]
+        interval = jackknifed(value / floor, errors[0] / errors[1], np.log, np.exp)
+    told = {"pairs": known.sum(), "ratio": value / floor if floor else None}
+    return measure("genetic_correlation", value, floor=floor, interval=interval, **told)
+
+
+def _root_mean_rows(squares: np.ndarray) -> np.ndarray:
+    """Square roots of the means (rows,) of what is known of squares (rows, k); NaN where nothing is."""
+    known = np.isfinite(squares)
+    with np.errstate(invalid="ignore"):
+        return np.sqrt(np.where(known, squares, 0).sum(axis=1) / known.sum(axis=1))
+
+
+def _correlations(covariance: np.ndarray, have: tuple[str, ...], names: list[str]) -> np.ndarray:
+    """Genetic correlations (..., pairs) of some traits from covariances (..., t, t), within -1 and 1; NaN where a
+    variance is not above 0."""
+    rows = [have.index(name) for name in names]
+    part = covariance[..., rows, :][..., rows]
+    variance = np.diagonal(part, axis1=-2, axis2=-1)
+    sd = np.sqrt(np.where(variance > 0, variance, np.nan))
+    first, second = np.triu_indices(len(names), 1)
+    return np.clip(part[..., first, second] / (sd[..., first] * sd[..., second]), -1, 1)
 
 
 def _is_clear(estimate: HasemanElston, name: str) -> bool:
@@ -85,19 +104,30 @@ def _is_clear(estimate: HasemanElston, name: str) -> bool:
     return bool(estimate.h2[k] > 2 * estimate.h2_se[k])
 
 
-def _intercepts(cohorts: dict[str, Cohort]) -> list[dict]:
-    """Mean intercept of LD score regression of pseudo and real."""
-    means = {}
-    for name in ("synthetic", "real"):
-        found = np.array([r.intercept for r in cohorts[name].regressions.by_trait.values()])
-        means[name] = float(found[np.isfinite(found)].mean()) if np.isfinite(found).any() else np.nan
-    reasons = {r.reason for r in cohorts["synthetic"].regressions.by_trait.values() if not np.isfinite(r.intercept)}
-    return [
-        metric(
-            GROUP, "intercept of LD score regression in the pseudo cohort, mean of traits", means["synthetic"],
-            floor=means["real"], note="floor: the founders'" + "".join(f"; {r}" for r in sorted(reasons)),
-        )
-    ]  # fmt: skip
+def _regressed(cohorts: dict[str, Cohort]) -> list[dict]:
+    """Intercept and heritability of LD score regression, mean over the traits that founders and pseudo people have.
+
+    Errors are those of one trait, as if all traits were one: traits of the same people tell little more.
+    """
+    by_trait = {c: cohorts[c].regressions.by_trait for c in COMPARED}
+    both = [t for t in by_trait["real"] if all(np.isfinite(by_trait[c][t].h2) if t in by_trait[c] else False
+                                               for c in ("real", "synthetic"))]  # fmt: skip
+    if not both:
+        return [measure(key, None, reason="no intercept") for key in ("ldsc_intercept", "ldsc_h2_difference")]
+
+    def mean(cohort, field):
+        found = [getattr(by_trait[cohort][t], field) for t in both if t in by_trait[cohort]]
+        return float(np.nanmean(found)) if np.isfinite(found).any() else np.nan
+
+    lines = []
+    for key, field in (("ldsc_intercept", "intercept"), ("ldsc_h2_difference", "h2")):
+        made, real = mean("synthetic", field), mean("real", field)
+        error = np.hypot(mean("synthetic", f"{field}_se"), mean("real", f"{field}_se"))
+        value, floor = (made, real) if field == "intercept" else (made - real, mean("holdout", field) - real)
+        interval = (value - 1.96 * error, value + 1.96 * error)
+        z = (made - real) / error if error > 0 else None
+        lines.append(measure(key, value, floor=floor, z=z, interval=interval, traits=len(both), real=real))
+    return lines
 
 
 def save_heritability(path: str | Path, metrics: list[dict], cohorts: dict[str, Cohort]) -> None:

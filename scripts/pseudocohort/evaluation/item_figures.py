@@ -96,6 +96,7 @@ def marginals(
     arrays: dict = {
         "items/names": [item.name for item in setting.items],
         "items/labels": [item.label or item.name for item in setting.items],
+        "items/labels_ja": [item.label_ja or item.label or item.name for item in setting.items],
         "items/units": [item.unit or "-" for item in setting.items],
         "items/types": [item.type for item in setting.items],
         "items/groups": groups,
@@ -135,7 +136,7 @@ def scores(setting: Setting, real: Table, pseudo: Table) -> dict[str, np.ndarray
         arrays[f"score/{k}/edges"] = edges
         arrays[f"score/{k}/density"] = np.array([density(s, edges) for s in sets])
         arrays[f"score/{k}/deciles"] = np.array([_by_decile(s, y, cuts) for s, y in zip(sets, columns, strict=True)])
-        arrays[f"score/{k}/text"] = [item.name, item.label or item.name, item.unit or "-", item.type]
+        arrays[f"score/{k}/text"] = [item.name, item.unit or "-", item.type, item.group]
     return arrays
 
 

@@ -14,7 +14,8 @@ from pseudocohort.cohort.dictionary import Dictionary
 from pseudocohort.evaluation import item_figures
 from pseudocohort.evaluation.classifier import classifier_metrics
 from pseudocohort.evaluation.copies import row_copies
-from pseudocohort.evaluation.distributions import group_lines, marginal_metrics, structure_metrics
+from pseudocohort.evaluation.distributions import marginal_metrics, structure_metrics
+from pseudocohort.evaluation.findings import finding_metrics
 from pseudocohort.evaluation.links import score_metrics
 from pseudocohort.evaluation.metrics import Comparison
 from pseudocohort.evaluation.relations import correlation_metrics
@@ -41,12 +42,11 @@ GOALS = (
 
 
 class Judgement(NamedTuple):
-    """goals: {key of GOALS: line}; lines: further measures; groups: measures by group of items; arrays: matrices for
-    the figures; shape: comparison of the distributions by item."""
+    """goals: {key of GOALS: line}; lines: further measures; arrays: matrices for the figures; shape: comparison of the
+    distributions by item."""
 
     goals: dict[str, dict]
     lines: list[dict]
-    groups: list[dict]
     arrays: dict
     shape: Comparison
 
@@ -59,11 +59,11 @@ def judge_items(
     naive: Table | None = None,
     link_parts: tuple[str, str] = ("train", "train"),
 ) -> dict[str, dict]:
-    """One `metrics.metric` for every goal of a model of items: the keys are GOALS, all always there.
+    """One `line.measure` for every goal of a model of items: the keys are GOALS, all always there.
 
     setting, real, pseudo, naive: as `tables.prepare` gives them.  naive: baseline whose numbers stand beside.
     link_parts: real halves for the scores, see `links.score_metrics`: ("A", "B") where no weights were learnt from the
-    train people.  A measure that cannot be computed has the value None and the verdict `stated`.
+    train people.  A measure that cannot be computed has the value None.
     """
     return judge(setting, real, pseudo, naive, link_parts).goals
 
@@ -79,8 +79,7 @@ def judge(
     goals, lines, shape = marginal_metrics(setting, real, pseudo, naive)
     log.info("distributions of %d items compared", len(setting.items))
     related, more, arrays = correlation_metrics(setting, real, pseudo, naive)
-    groups = [line for line in more if line["group"] == "item groups"]
-    lines += [line for line in more if line["group"] != "item groups"]
+    lines += more
     linked, more = score_metrics(setting, real, pseudo, link_parts)
     lines += more
     log.info("correlations compared")
@@ -89,7 +88,7 @@ def judge(
         goals |= found
         lines += more
     goals |= row_copies(real.values, pseudo.values, setting.part, setting.rng, family=setting.family)
-    return Judgement({key: goals[key] for key in GOALS}, lines, [*group_lines(setting, shape), *groups], arrays, shape)
+    return Judgement({key: goals[key] for key in GOALS}, lines, arrays, shape)
 
 
 def evaluate_items(
@@ -109,6 +108,8 @@ def evaluate_items(
     """
     setting, table, other, naive = prepare(people, real, real_scores, pseudo, pseudo_scores, dictionary, seed, baseline)
     result = judge(setting, table, other, naive)
-    arrays = result.arrays | item_figures.marginals(setting, table, other, naive, result.shape.by_part)
+    found, studied = finding_metrics(setting, table, other, naive)
+    log.info("associations of scores and items compared")
+    arrays = result.arrays | studied | item_figures.marginals(setting, table, other, naive, result.shape.by_part)
     arrays |= item_figures.scores(setting, table, other)
-    return [*result.goals.values(), *result.lines, *result.groups], arrays
+    return [*result.goals.values(), *found, *result.lines], arrays

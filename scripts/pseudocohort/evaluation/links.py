@@ -8,25 +8,23 @@ from pseudocohort.evaluation.metrics import (
     FOLDS,
     JACKKNIFED,
     Comparison,
+    by_group,
     compared,
     draws,
     folds,
     jackknifed,
-    metric,
-    ranged,
     real_halves,
 )
 from pseudocohort.evaluation.slopes import Estimates, Slope, instrumented, squares, through_origin
 from pseudocohort.evaluation.tables import Setting, Table, capped
 from pseudocohort.genetics.traits import inverse_normal
+from pseudocohort.measures.line import measure
 
 FEWEST = 40  # people with a value of the item
 MOST_LINKS = 40_000  # between scores and items
 FIELDS = ("first", "second", "matched", "pseudo", "third")
-SLOPE = (0.97, 1.03)
 BLOCK = 1000  # links at once
-LINK = "slopes of items on their own scores (RMS difference)"
-LINK_SLOPE = "slope of pseudo on real effects of scores on their own items"
+GOALS = ("score_link", "score_slope")
 
 
 class Side(NamedTuple):
@@ -68,34 +66,31 @@ def score_metrics(
     estimates, held = link_estimates(*sides, pairs, setting, halves, inherited=not learnt)
     own = own[kept]
     people = min(map(len, halves[0])) if halves else 0
-    faithful, floor = 1.0, "two halves of the holdout"
+    faithful, more = 1.0, {}
     if learnt:
         faithful = expected_ratio(people, min(people, len(pseudo.values)), int(setting.train.sum()))
-        floor = f"two halves of the train people, times {faithful:.2f}: pseudo people take over the errors of both"
-    lines = [
-        compared("scores", "slopes of all items on all scores (RMS difference)",
-                 rescaled(squares(estimates, people), faithful), 1.25, reached=True)
-        | {"note": f"floor: {floor}; {len(kept)} slopes"}
-    ]  # fmt: skip
+        more = {"faithful": faithful}
+    group = np.array([setting.items[j].group for j in items])[pairs[0]]
+    sets = {str(name): np.flatnonzero(group == name) for name in dict.fromkeys(group)}
+    whole = rescaled(squares(estimates, people, sets), faithful)
+    lines = [compared("all_score_links", whole, slopes=len(kept)), *by_group("group_score_links", whole)]
     if not own.any() or not estimates:
         return _unknown(), lines
     own_estimates = [e._replace(**{f: getattr(e, f)[own] for f in FIELDS}) for e in estimates]
-    result = squares(own_estimates, people)
     slope = _on_train(estimates, own) if learnt else instrumented(estimates, 0.0, own)
     goals = {
-        "score_link": compared("scores", LINK, rescaled(result, faithful), 1.1, reached=True,
-                               headline=True, note=f"floor: {floor}"),
-        "score_slope": ranged("scores", LINK_SLOPE, slope.value, slope.interval, *SLOPE, floor=slope.floor,
-                              headline=True, people=people),
-    }  # fmt: skip
+        "score_link": compared("score_link", rescaled(squares(own_estimates, people), faithful), **more),
+        "score_slope": measure(
+            "score_slope", slope.value, interval=slope.interval, floor=slope.floor, people=people, slopes=int(own.sum())
+        ),
+    }
     told = through_origin(estimates[0].third[own], held[own])
-    note = "below 1 where the weights have seen the train people: in others the scores explain less" if learnt else ""
-    return goals, [*lines, metric("scores", "slope of holdout on train score effects", told, note=note)]
+    return goals, [*lines, measure("holdout_score_slope", told)]
 
 
 def _unknown() -> dict[str, dict]:
     """The goals where there is nothing to measure."""
-    return {"score_link": metric("scores", LINK, np.nan), "score_slope": metric("scores", LINK_SLOPE, np.nan)}
+    return {key: measure(key, None) for key in GOALS}
 
 
 def expected_ratio(half: int, drawn: int, train: int) -> float:
@@ -113,7 +108,8 @@ def expected_ratio(half: int, drawn: int, train: int) -> float:
 def rescaled(result: Comparison, faithful: float) -> Comparison:
     """The Comparison with a floor of `faithful` times the given one, so that a faithful model has R = 1."""
     ratio, low, high = (x / faithful for x in (result.ratio, *result.interval))
-    return result._replace(floor=result.floor * faithful, ratio=ratio, interval=(low, high))
+    sets = {name: rescaled(part, faithful) for name, part in result.sets.items()}
+    return result._replace(floor=result.floor * faithful, ratio=ratio, interval=(low, high), sets=sets)
 
 
 def _kept_links(own: np.ndarray, rng: np.random.Generator) -> np.ndarray:

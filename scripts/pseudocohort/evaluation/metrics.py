@@ -1,33 +1,33 @@
-"""One form for every number of the evaluation, and the noise floor that stands beside each distance.
+"""The noise floor that stands beside each distance.
 
 A distance between pseudo and real people is judged against the same distance between two disjoint real
 halves A and B of the holdout, at equal numbers of people:  R = D(pseudo, A) / D(B, A).
 """
 
-import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import stdtrit
 
 from pseudocohort.files import atomic
+from pseudocohort.measures.line import measure
 
+HOLDOUT = ("A", "B")  # parts; people whose part is neither of these nor train are of neither group
 SPLITS = 10
 RESAMPLES = 100
 FOLDS, JACKKNIFED = 20, 10  # groups of people that are left out in turn, and the splits in which they are
 MOST_PARTS = 2000  # components with intervals of their own
-REACHED = ", or its interval reaches it"
-FEWEST_IN_HALF = 40  # people; of fewer, chance alone decides every verdict
-TOO_FEW = "too few people"
 MINIMUM_PEOPLE = 5  # no count, bin or mean of fewer real people is ever written for a figure
 
 
 class Comparison(NamedTuple):
     """value, floor: mean distances over the splits; ratio = value / floor with its interval (low, high);
-    by_part: the ratio of every component, as items (k,), with intervals (k, 2) of their numerators; parts: (2, k) the
-    mean distances of the components, pseudo and floor; people: in a half."""
+    by_part: the ratio of every component, as items (k,), with intervals (k, 2); parts: (2, k) the mean distances of
+    the components, pseudo and floor; people: in a half; sets: the same of sets of components, by name; size: how many
+    components have both distances."""
 
     value: float
     floor: float
@@ -37,6 +37,8 @@ class Comparison(NamedTuple):
     intervals: np.ndarray = np.empty((0, 2))
     parts: np.ndarray = np.empty((2, 0))
     people: int | None = None
+    sets: Mapping[str, "Comparison"] = MappingProxyType({})
+    size: int = 0
 
 
 class Draw(NamedTuple):
@@ -50,94 +52,15 @@ class Draw(NamedTuple):
     drawn: np.ndarray
 
 
-def metric(
-    group: str,
-    name: str,
-    value: float,
-    *,
-    floor: float | None = None,
-    ratio: float | None = None,
-    z: float | None = None,
-    interval: tuple[float, float] | None = None,
-    goal: str = "",
-    within: bool | None = None,
-    baseline: float | None = None,
-    headline: bool = False,
-    note: str = "",
-) -> dict:
-    """One line of results/evaluation/*.json; every key is always there, None where it has no meaning.
-
-    within: whether the written goal is met (verdict `within` or `beyond`); None for a number without a goal
-    (verdict `stated`), and so is a number that could not be computed.  baseline: the value (or, where there is
-    a ratio, the ratio) of the naive method.  headline: shown on the report's first screen.
-    """
-    computed = value is not None and np.isfinite(value)
-    verdict = "stated" if within is None or not computed else "within" if within else "beyond"
-    return {
-        "group": group,
-        "metric": name,
-        "value": _number(value),
-        "floor": _number(floor),
-        "ratio": _number(ratio),
-        "z": _number(z),
-        "interval": None if interval is None else [_number(x) for x in interval],
-        "goal": goal,
-        "verdict": verdict,
-        "baseline": _number(baseline),
-        "headline": headline,
-        "note": note,
-    }
+def compared(key: str, result: Comparison, **more) -> dict:
+    """The `measure` of a Comparison."""
+    numbers = {"floor": result.floor, "ratio": result.ratio, "interval": result.interval, "people": result.people}
+    return measure(key, result.value, **numbers, **more)
 
 
-def compared(group: str, name: str, result: Comparison, limit: float, reached: bool = False, **more) -> dict:
-    """The line of a Comparison whose goal is a ratio of at most `limit`; no verdict without a floor, see `enough`.
-
-    reached: the goal is met where the interval reaches it, for limits so near to 1 that chance alone passes them.
-    """
-    ratio, low = result.ratio, result.interval[0]
-    least = min(ratio, low) if reached and np.isfinite(low) else ratio
-    line = metric(
-        group,
-        name,
-        result.value,
-        floor=result.floor,
-        ratio=ratio,
-        interval=result.interval,
-        goal=f"R ≤ {limit:g}" + (REACHED if reached else ""),
-        within=bool(least <= limit) if np.isfinite(ratio) else None,
-        **more,
-    )
-    return enough(line, result.people)
-
-
-def enough(line: dict, people: int | None) -> dict:
-    """The line, without a verdict and with a note where a half has fewer than FEWEST_IN_HALF people (None: unknown)."""
-    if people is None or people >= FEWEST_IN_HALF:
-        return line
-    note = line["note"] if TOO_FEW in line["note"] else "; ".join(x for x in (line["note"], TOO_FEW) if x)
-    return line | {"verdict": "stated", "note": note}
-
-
-def ranged(
-    group: str,
-    name: str,
-    value: float,
-    interval: tuple[float, float],
-    low: float,
-    high: float,
-    people: int | None = None,
-    **more,
-) -> dict:
-    """The line of a value that should lie between low and high (either may be infinite), or its interval reach them.
-
-    people: in a half, see `enough`."""
-    ends = [value, *[x for x in interval if np.isfinite(x)]]
-    if np.isinf(low):
-        goal = f"≤ {high:g}"
-    else:
-        goal = f"≥ {low:g}" if np.isinf(high) else f"{low:g} to {high:g}"
-    within = bool(min(ends) <= high and max(ends) >= low)
-    return enough(metric(group, name, value, interval=interval, goal=goal + REACHED, within=within, **more), people)
+def by_group(key: str, result: Comparison) -> list[dict]:
+    """A line for every set, as groups of items, that the Comparison was made with, see `judged`."""
+    return [compared(key, part, subject=name, n=part.size) for name, part in result.sets.items() if part.size]
 
 
 def real_halves(
@@ -187,33 +110,51 @@ def draws(halves: list, groups: tuple[np.ndarray, np.ndarray], rng: np.random.Ge
     return exact + [d for d in some if min(map(len, d[1:])) > 1]
 
 
-def judged(distances: Iterable[tuple[int, np.ndarray, np.ndarray]], total, people: int) -> Comparison:
+def judged(
+    distances: Iterable[tuple[int, np.ndarray, np.ndarray]],
+    total,
+    people: int,
+    sets: Mapping[str, np.ndarray] = MappingProxyType({}),
+) -> Comparison:
     """The Comparison of (fold, D(pseudo, A) (k,), D(B, A) (k,)), one for every Draw.
 
-    people: in a half.  The interval is a jackknife's on log R: a group of families and pseudo people is left out of
-    all sides at once. (A bootstrap adds its own noise to small distances, and pulls their ratio towards 1.)
+    people: in a half.  sets: name -> components, which get a Comparison of their own.  The interval is a jackknife's
+    on log R: a group of families and pseudo people is left out of all sides at once. (A bootstrap adds its own noise
+    to small distances, and pulls their ratio towards 1.)
     """
     resolution = 0.5 / max(people, 1)  # a floor of nothing is no smaller than half a person
-    values, floors, without = [], [], {}
+    chosen = [slice(None), *sets.values()]
+    first, count = len(chosen), 0  # rows of sums: all components, the sets, then the components one by one
+    without: dict[int, list[np.ndarray]] = {}
     for fold, made, held in distances:
-        if fold < 0:
-            values.append(made)
-            floors.append(held)
-        else:
-            parts = np.array([made, held]) if len(made) <= MOST_PARTS else np.empty((2, 0))
-            sums = np.array([[_total(total, made)], [_total(total, held)]])
-            without.setdefault(fold, []).append(np.hstack([sums, parts]))
-    if not values:
+        count = len(made)
+        parts = [made, held] if fold < 0 or count <= MOST_PARTS else np.empty((2, 0))
+        sums = [[_total(total, side[use]) for use in chosen] for side in (made, held)]
+        without.setdefault(fold, []).append(np.hstack([sums, parts]))
+    if -1 not in without:
         return Comparison(np.nan, np.nan, np.nan, (np.nan, np.nan), np.array([]), people=people)
-    value = float(np.mean([_total(total, v) for v in values]))
-    floor = float(np.mean([_total(total, v) for v in floors]))
-    means = np.array([_mean_rows(values), _mean_rows(floors)])
-    by_part, ratio = means[0] / np.maximum(means[1], resolution), _ratio(value, floor, resolution)
-    left = [np.array([_mean_rows([x[side] for x in xs]) for side in (0, 1)]) for xs in without.values()]
-    ratios = np.array([made / np.maximum(held, resolution) for made, held in left])
-    intervals = np.array([jackknifed(r, q, np.log, np.exp) for r, q in zip([ratio, *by_part], ratios.T, strict=False)])
-    interval = tuple(intervals[0]) if len(intervals) else (np.nan, np.nan)
-    return Comparison(value, floor, ratio, interval, by_part, intervals[1:], means, people)
+    means = _mean_sides(without.pop(-1))
+    ratios = np.array([_ratios(_mean_sides(sides), resolution) for sides in without.values()])
+    ratio = _ratios(means, resolution)
+    intervals = np.array([jackknifed(r, q, np.log, np.exp) for r, q in zip(ratio, ratios.T, strict=False)])
+    intervals = intervals.reshape(-1, 2)
+    parts, seen = means[:, first:], np.isfinite(means[:, first:]).all(axis=0)
+    found = [
+        Comparison(
+            *(float(x) for x in (*means[:, i], ratio[i])),
+            tuple(float(x) for x in intervals[i]) if len(intervals) else (np.nan, np.nan),
+            np.array([]),
+            people=people,
+            size=int(seen[use].sum()),
+        )
+        for i, use in enumerate(chosen)
+    ]
+    return found[0]._replace(
+        by_part=ratio[first:],
+        intervals=intervals[first:],
+        parts=parts,
+        sets=dict(zip(sets, found[1:], strict=True)),
+    )
 
 
 def jackknifed(value: float, without: np.ndarray, to=np.asarray, back=np.asarray) -> tuple[float, float]:
@@ -237,6 +178,7 @@ def against_floor(
     rng: np.random.Generator,
     total: Callable[[np.ndarray], float] = np.nanmean,
     left_out: int = FOLDS,
+    sets: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> Comparison:
     """D(pseudo, A) beside D(B, A), averaged over splits of the holdout, with an interval of R.
 
@@ -248,7 +190,7 @@ def against_floor(
         (d.fold, distance(pseudo[d.drawn], real[d.first]), distance(real[d.second], real[d.first]))
         for d in draws(halves, folds(family, len(pseudo), rng), rng, left_out)
     )
-    return judged(pairs, total, len(halves[0][0]) if halves else 0)
+    return judged(pairs, total, len(halves[0][0]) if halves else 0, sets)
 
 
 def ks_distance(x: np.ndarray, y: np.ndarray) -> float:
@@ -275,17 +217,6 @@ def root_mean(squares: np.ndarray) -> float:
     return float(np.sqrt(np.nanmean(squares)))
 
 
-def save_metrics(path: str | Path, metrics: list[dict]) -> None:
-    """Write {"metrics": [...]} as JSON."""
-    with atomic(path) as part:
-        part.write_text(json.dumps({"metrics": metrics}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def load_metrics(paths: list[str | Path]) -> list[dict]:
-    """Lines of several files, in order."""
-    return [line for path in paths for line in json.loads(Path(path).read_text(encoding="utf-8"))["metrics"]]
-
-
 def save_arrays(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
     """Write aggregates for figures as .npz; texts become fixed-width unicode, so that no pickle is needed."""
     plain = {
@@ -304,17 +235,18 @@ def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
         return {key: file[key] for key in file.files}
 
 
-def _number(value) -> float | None:
-    return float(value) if value is not None and np.isfinite(value) else None
-
-
 def _total(total: Callable[[np.ndarray], float], parts: np.ndarray) -> float:
     return float(total(parts)) if np.isfinite(parts).any() else np.nan
 
 
-def _ratio(value: float, floor: float, resolution: float) -> float:
-    """value / floor, with a floor of at least `resolution`; NaN without a floor."""
-    return value / max(floor, resolution) if np.isfinite(floor) else np.nan
+def _ratios(sides: np.ndarray, resolution: float) -> np.ndarray:
+    """value / floor of (2, k), with a floor of at least `resolution`; NaN without a floor."""
+    return sides[0] / np.maximum(sides[1], resolution)
+
+
+def _mean_sides(sides: list[np.ndarray]) -> np.ndarray:
+    """Mean over draws of (2, k), NaN left out."""
+    return np.array([_mean_rows([x[side] for x in sides]) for side in (0, 1)])
 
 
 def _mean_rows(rows: list[np.ndarray]) -> np.ndarray:

@@ -10,6 +10,7 @@ import pandas as pd
 from pseudocohort.evaluation.items import judge_items
 from pseudocohort.evaluation.tables import prepare
 from pseudocohort.files import atomic
+from pseudocohort.measures import catalogue
 
 log = logging.getLogger("pseudocohort")
 LABELS = {
@@ -33,19 +34,23 @@ def compare_models(
     *,
     calibrated: tuple[str, ...] = (),
     private: tuple[str, ...] = (),
+    limits: dict[str, dict | None] | None = None,
 ) -> dict:
     """What results/evaluation/models.json holds: chosen, calibrated, private, models, as_good, note.
 
     people, real, real_scores: real people, their items and scores, same rows; tables: model -> its pseudo people
     (rows of pseudo_scores), the chosen model first; calibrated, private: models whose draws are calibrated, and that
     were trained with differential privacy (in the result: model -> bool).
-    models: model -> {goal of `judge_items`: metric}; every model meets the same splits of the real people.
+    limits: the configuration's `goals`.
+    models: model -> {goal of `judge_items`: line of `catalogue.judged`}; every model meets the same splits of the
+    real people.
     as_good: models that `falls_short` finds nothing against.
     """
     judged = {}
     for name, table in tables.items():
         setting, ours, theirs, _ = prepare(people, real, real_scores, table, pseudo_scores, dictionary, seed)
-        judged[name] = judge_items(setting, ours, theirs)
+        lines = judge_items(setting, ours, theirs)
+        judged[name] = dict(zip(lines, catalogue.judged(list(lines.values()), limits), strict=True))
         log.info("%s judged", LABELS[name])
     chosen, *others = judged
     short = {name: falls_short(judged[name], judged[chosen]) for name in others}

@@ -10,21 +10,22 @@ from pseudocohort.evaluation.metrics import (
     FOLDS,
     Comparison,
     Draw,
+    by_group,
     compared,
     draws,
     folds,
     judged,
-    metric,
-    ranged,
     root_mean,
 )
-from pseudocohort.evaluation.slopes import estimated, instrumented, squares
+from pseudocohort.evaluation.slopes import Slope, estimated, instrumented, squares
 from pseudocohort.evaluation.tables import Setting, Table, missingness
 from pseudocohort.genetics.traits import inverse_normal
+from pseudocohort.measures.line import measure
 
 MOST_COLUMNS = 400  # of the correlation matrices; of more, so many are drawn at random
+FEWEST_PAIRS = 3  # of a group of items
+GOALS = ("correlation", "correlation_slope", "partial_correlation")
 LEAST = 0.1  # correlations above it, in absolute value, make the slope
-SLOPE = (0.97, 1.03)
 
 
 class Columns(NamedTuple):
@@ -110,11 +111,6 @@ def correlation_metrics(
     setting: Setting, real: Table, pseudo: Table, naive: Table | None
 ) -> tuple[dict[str, dict], list[dict], dict]:
     """({goal: line}, further lines, matrices of at least 20 people for the figures)."""
-    names = {
-        "correlation": "correlations of items (RMS difference)",
-        "correlation_slope": f"slope of pseudo on real correlations where |ρ| > {LEAST:g}",
-        "partial_correlation": "correlations given age, sex and scores (RMS difference)",
-    }
     lost = missingness(real)[setting.train]
     columns = correlation_columns(setting.items, real.values[setting.train], lost, setting.rng)
     reals, pseudos = normal_scores(real, columns), normal_scores(pseudo, columns)
@@ -125,7 +121,7 @@ def correlation_metrics(
     arrays = {f"correlation/{name}": matrix.astype(np.float32) for name, matrix in matrices.items()}
     arrays |= {"correlation/names": list(columns.names), **_shown_order(setting.items, columns, matrices["train"])}
     if len(columns.item) < 2:
-        return {key: metric("items", name, np.nan) for key, name in names.items()}, [], arrays
+        return {key: measure(key, None) for key in GOALS}, [], arrays
     upper = np.triu_indices(len(columns.item), 1)
 
     def compare(x, y):
@@ -134,32 +130,32 @@ def correlation_metrics(
         )
 
     estimates = compare(reals, pseudos)
-    result, slope = squares(estimates, setting.half), instrumented(estimates, LEAST)
+    pairs = _group_pairs(setting.items, columns, upper)
+    result, slope = squares(estimates, setting.half, pairs), instrumented(estimates, LEAST)
     base, base_slope = (
         (None, None)
         if naive is None
         else _baseline(setting.aside(), estimates, parts["baseline"], matrices["baseline"], upper)
     )
+    many = {} if columns.left_out == 0 else {"columns": len(columns.item), "left_out": columns.left_out}
+    partial = _partial(setting, real, pseudo, reals, pseudos, pairs)
     goals = {
-        **_correlation_goals(names, result, slope, setting.half, columns, (base, base_slope)),
-        "partial_correlation": _partial(setting, real, pseudo, reals, pseudos, names["partial_correlation"]),
+        "correlation": compared("correlation", result, baseline=base, **many),
+        "correlation_slope": _sloped("correlation_slope", slope, setting.half, baseline=base_slope, least=LEAST),
+        "partial_correlation": compared("partial_correlation", partial),
     }
     alone = instrumented(estimates, LEAST, (columns.category != -2)[np.array(upper)].all(axis=0))
-    more = metric("items", "the same slope without indicators of missing values", alone.value, floor=alone.floor,
-                  interval=alone.interval)  # fmt: skip
-    return goals, [more, *_group_lines(setting.items, columns, upper, result)], arrays
+    more = [_sloped("correlation_slope_of_values", alone, setting.half)]
+    for kind, found in (("correlation", result), ("partial", partial)):
+        for where in ("within", "others"):
+            part = {name: c for (name, place), c in found.sets.items() if place == where}
+            more += by_group(f"group_{kind}_{where}", found._replace(sets=part))
+    return goals, more, arrays
 
 
-def _correlation_goals(names: dict[str, str], result, slope, half: int, columns: Columns, baseline) -> dict[str, dict]:
-    """The lines of the ratio and of the slope. half: people of a real half; baseline: (ratio, slope) or None each."""
-    many = "" if columns.left_out == 0 else f"{len(columns.item)} columns drawn at random, {columns.left_out} left out"
-    told = "free of the bias that errors of the real correlations make; floor: the train people's"
-    return {
-        "correlation": compared("items", names["correlation"], result, 1.1, reached=True, baseline=baseline[0],
-                                headline=True, note=many),
-        "correlation_slope": ranged("items", names["correlation_slope"], slope.value, slope.interval, *SLOPE,
-                                    people=half, floor=slope.floor, baseline=baseline[1], headline=True, note=told),
-    }  # fmt: skip
+def _sloped(key: str, slope: Slope, half: int, **more) -> dict:
+    """The line of a Slope; half: people of a real half."""
+    return measure(key, slope.value, interval=slope.interval, floor=slope.floor, people=half, **more)
 
 
 def _baseline(setting: Setting, estimates: list, rows: np.ndarray, matrix: np.ndarray, upper) -> tuple[float, float]:
@@ -171,8 +167,10 @@ def _baseline(setting: Setting, estimates: list, rows: np.ndarray, matrix: np.nd
     return squares(replaced, setting.half).ratio, instrumented(replaced, LEAST).value
 
 
-def _partial(setting: Setting, real: Table, pseudo: Table, reals: np.ndarray, pseudos: np.ndarray, name: str) -> dict:
-    """The line of the correlations given the conditions."""
+def _partial(
+    setting: Setting, real: Table, pseudo: Table, reals: np.ndarray, pseudos: np.ndarray, pairs: dict
+) -> Comparison:
+    """The Comparison of the correlations given the conditions; pairs: sets of them, see `metrics.judged`."""
     upper = np.triu_indices(reals.shape[1], 1)
     held = np.flatnonzero(~setting.train)
     x, y = np.full_like(reals, np.nan), np.full_like(pseudos, np.nan)
@@ -186,8 +184,7 @@ def _partial(setting: Setting, real: Table, pseudo: Table, reals: np.ndarray, ps
         return d.fold, (p - a) ** 2, (b - a) ** 2
 
     all_draws = draws(setting.halves, folds(setting.family, len(y), setting.rng), setting.rng, FOLDS)
-    result = judged(map(matched, all_draws), root_mean, setting.half)
-    return compared("items", name, result, 1.3, reached=True)
+    return judged(map(matched, all_draws), root_mean, setting.half, pairs)
 
 
 def given(x: np.ndarray, conditions: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -234,25 +231,13 @@ def _shown_order(items: tuple, columns: Columns, matrix: np.ndarray) -> dict:
     }
 
 
-def _group_lines(items: tuple, columns: Columns, upper: tuple, result: Comparison) -> list[dict]:
-    """R of the correlations within every group of items, and of those between it and all others."""
+def _group_pairs(items: tuple, columns: Columns, upper: tuple) -> dict[tuple[str, str], np.ndarray]:
+    """(group of items, "within" or "others") -> its pairs of columns within the group, or with other groups."""
     group = np.array([items[j].group for j in columns.item])
     first, second = (group[side] for side in upper)
-    lines = []
+    pairs = {}
     for name in dict.fromkeys(item.group for item in items):
         inside = (first == name) & (second == name)
-        for what, use in (("within", inside), ("with other groups", ((first == name) | (second == name)) & ~inside)):
-            value, floor = result.parts[:, use] if use.any() else (np.array([]), np.array([]))
-            seen = np.isfinite(value) & np.isfinite(floor)
-            if seen.sum() >= 3:
-                lines.append(
-                    metric(
-                        "item groups",
-                        f"{name}: correlations {what}",
-                        np.sqrt(value[seen].mean()),
-                        floor=np.sqrt(floor[seen].mean()),
-                        ratio=np.sqrt(value[seen].sum() / floor[seen].sum()),
-                        note=f"{seen.sum()} pairs",
-                    )
-                )
-    return lines
+        pairs[name, "within"] = np.flatnonzero(inside)
+        pairs[name, "others"] = np.flatnonzero(((first == name) | (second == name)) & ~inside)
+    return {key: found for key, found in pairs.items() if len(found) >= FEWEST_PAIRS}

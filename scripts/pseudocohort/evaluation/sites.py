@@ -1,6 +1,5 @@
 """One pass over a chromosome's real and pseudo genotypes: everything the evaluation of genomes needs of them."""
 
-import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -8,14 +7,15 @@ import pandas as pd
 
 from pseudocohort import counter
 from pseudocohort.cohort.maps import read_map
-from pseudocohort.evaluation.copies import HOLDOUT, hash_block
+from pseudocohort.evaluation.genome_copies import hash_block
+from pseudocohort.evaluation.haplotypes import Windows, haplotype_windows
+from pseudocohort.evaluation.linkage import Pairs, linkage_pairs
+from pseudocohort.evaluation.metrics import HOLDOUT
+from pseudocohort.evaluation.resampling import splits_of
 from pseudocohort.genotypes import Genotypes
 
 BLOCK = 256
 COMMON = 0.05
-PAIR_BINS = np.array([0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20])  # cM
-ANCHORS = 400  # sites of a chromosome that are paired with others
-PARTNERS = 8  # pairs an anchor has in every bin of distance
 
 
 class Sample(NamedTuple):
@@ -25,7 +25,9 @@ class Sample(NamedTuple):
     as many pseudo people as B has); males count once on X, in its PARs too.  totals: ALT copies in all of train,
     holdout, pseudo (folded: the rarer allele among the founders).  counts: ALT copies in `haplotypes` haplotypes a
     group.  heterozygous: share of heterozygous people by group.  people: number of people by group.
-    pairs: (pairs, 5) position of the anchor (cM), distance (cM), r^2 in train, holdout, pseudo.
+    genotypes: (sites, 2) heterozygous people and ALT copies among `tested` people of train, holdout, pseudo each.
+    pairs, windows: linkage and haplotypes at common sites.  men: pseudo men, and how many of them are heterozygous
+    somewhere on X outside its PARs.
     structure_real, structure_pseudo: dosages (sites, people) of spaced common sites (people of `structure_rows`).
     hash_real, hash_pseudo: (2 people,) hashes over the sampled sites.
     """
@@ -38,7 +40,11 @@ class Sample(NamedTuple):
     haplotypes: int
     heterozygous: dict[str, np.ndarray]
     people: dict[str, int]
-    pairs: np.ndarray
+    genotypes: dict[str, np.ndarray]
+    tested: int
+    pairs: Pairs
+    windows: Windows
+    men: tuple[int, int]
     structure_real: np.ndarray
     structure_pseudo: np.ndarray
     structure_rows: tuple[np.ndarray, np.ndarray]
@@ -57,6 +63,7 @@ def sample_chromosome(
     sites: int,
     persons: int,
     spacing: float,
+    par: tuple[tuple[int, int], ...] = (),
 ) -> Sample:
     """Read at most `sites` sites of a chromosome in both cohorts; see Sample.
 
@@ -64,27 +71,29 @@ def sample_chromosome(
     in no group.  alone: (people,) True for one person a family in the groups: relatives share long haplotypes, so
     linkage and spectrum look at unrelated real people.  persons: people a group
     for LD, spectrum and structure, at most.  spacing: least distance in cM of the sites for principal components.
+    par: first and last position of the pseudo-autosomal regions of X.
     """
     genetic_map = read_map(map_path, chrom)
     with Genotypes(real_prefix) as real, Genotypes(pseudo_prefix) as pseudo:
-        columns = _groups(chrom, part, real.people["sex"].to_numpy(), pseudo.people["sex"].to_numpy(), seed)
+        sex, pseudo_sex = (g.people["sex"].to_numpy() for g in (real, pseudo))
+        columns = _groups(chrom, part, sex, pseudo_sex, seed)
         unrelated = columns | {k: columns[k][alone[columns[k] // 2]] for k in ("train", "holdout")}
-        drawn, haplotypes = _equal_columns(unrelated, persons, counter.generator(seed, "evaluated haplotypes", chrom))
+        drawn = _equal_columns(unrelated, persons, counter.generator(seed, "evaluated haplotypes", chrom))
         rows = _structure_rows(part, pseudo.n_people, persons, seed)
-        state = _State(columns, drawn, rows, len(part), pseudo.n_people)
+        tested = unrelated_people(part, alone, pseudo.n_people, persons, seed)
+        state = _State(columns, drawn, rows, tested, np.flatnonzero(pseudo_sex == 1), len(part), pseudo.n_people)
         for start, stop, match in matching_blocks(real.sites, pseudo.sites, sites):
             others = np.zeros((stop - start, 2 * pseudo.n_people), dtype=np.int8)  # sites left out: nobody has ALT
             if len(match):
                 low, high = int(match[0, 1]), int(match[-1, 1]) + 1
                 others[match[:, 0] - start] = pseudo.haplotypes(low, high)[match[:, 1] - low]
-            cm = np.asarray(genetic_map.cm_at(real.sites["pos"].to_numpy()[start:stop]), dtype=float)
+            position = real.sites["pos"].to_numpy()[start:stop]
+            cm = np.asarray(genetic_map.cm_at(position), dtype=float)
             state.add(real.haplotypes(start, stop), others, cm, spacing if chrom != "X" else np.inf)
-    pairs = linkage_pairs(
-        state.joined("linked_cm"),
-        {k: state.joined(f"linked_{k}") for k in drawn},
-        counter.generator(seed, "pairs of sites", chrom),
-    )
-    return state.sample(chrom, haplotypes, pairs, rows)
+            if chrom == "X":
+                inside = [(position >= first) & (position <= last) for first, last in par]
+                state.add_men(others[~np.logical_or.reduce(inside, axis=0)] if inside else others)
+    return state.sample(chrom, part, counter.generator(seed, "pairs of sites", chrom))
 
 
 def matching_blocks(real: pd.DataFrame, pseudo: pd.DataFrame, limit: int):
@@ -106,50 +115,14 @@ def matching_blocks(real: pd.DataFrame, pseudo: pd.DataFrame, limit: int):
         yield start, stop, both[np.searchsorted(both[:, 0], start) : np.searchsorted(both[:, 0], stop)]
 
 
-def linkage_pairs(cm: np.ndarray, alleles: dict[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    """r^2 of pairs of sites spread over bins of genetic distance.
-
-    cm: (sites,) increasing.  alleles: (sites, haplotypes) 0/1 by group, equal numbers of haplotypes.
-    Returns (pairs, 2 + groups): position of the left site, distance, r^2 by group; pairs with a site that is
-    fixed in a group are left out. r = cov / sqrt(var var) over haplotypes (Hill and Robertson 1968).
-    """
-    if len(cm) < 2:
-        return np.empty((0, 2 + len(alleles)))
-    anchors = np.unique(np.linspace(0, len(cm) - 2, ANCHORS).round().astype(int))
-    left, right = [], []
-    for low, high in itertools.pairwise(PAIR_BINS):
-        first = np.maximum(np.searchsorted(cm, cm[anchors] + low), anchors + 1)
-        last = np.searchsorted(cm, cm[anchors] + high)
-        partner = first[:, None] + (rng.random((len(anchors), PARTNERS)) * (last - first)[:, None]).astype(int)
-        valid = (partner < last[:, None]) & (last > first)[:, None]
-        chosen = np.unique(np.column_stack([np.repeat(anchors, PARTNERS)[valid.ravel()], partner[valid]]), axis=0)
-        left.append(chosen[:, 0])
-        right.append(chosen[:, 1])
-    left, right = np.concatenate(left), np.concatenate(right)
-    r2 = np.column_stack([squared_correlation(a, left, right) for a in alleles.values()])
-    table = np.column_stack([cm[left], cm[right] - cm[left], r2])
-    return table[np.isfinite(r2).all(axis=1)]
-
-
-def squared_correlation(alleles: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """r^2 of the site pairs (left, right) over haplotypes: (sites, haplotypes) int8 -> (pairs,); NaN where fixed."""
-    p = alleles.mean(axis=1, dtype=float)
-    both = np.empty(len(left))
-    for start in range(0, len(left), 4096):
-        part = slice(start, start + 4096)
-        both[part] = (alleles[left[part]] & alleles[right[part]]).mean(axis=1, dtype=float)
-    with np.errstate(all="ignore"):
-        r2 = (both - p[left] * p[right]) ** 2 / (p[left] * (1 - p[left]) * p[right] * (1 - p[right]))
-    return np.where(np.isfinite(r2), r2, np.nan)
-
-
 class _State:
     """What is gathered block by block."""
 
-    def __init__(self, columns: dict, drawn: dict, rows: tuple, n_real: int, n_pseudo: int):
-        self.columns, self.drawn, self.rows = columns, drawn, rows
+    def __init__(self, columns: dict, drawn: dict, rows: tuple, tested: dict, men: np.ndarray, real: int, pseudo: int):
+        self.columns, self.drawn, self.rows, self.tested, self.men = columns, drawn, rows, tested, men
         self.parts: dict[str, list[np.ndarray]] = {}
-        self.hashes = [np.zeros(2 * n, dtype=np.uint64) for n in (n_real, n_pseudo)]
+        self.hashes = [np.zeros(2 * n, dtype=np.uint64) for n in (real, pseudo)]
+        self.mixed = np.zeros(len(men), dtype=bool)
         self.last_cm = -np.inf
         self.people = {k: len(np.unique(c // 2)) for k, c in columns.items()}
         self.diploid = {k: columns[k][np.isin(columns[k] ^ 1, columns[k])] for k in drawn}
@@ -167,6 +140,9 @@ class _State:
                 pairs = side[:, self.diploid[k]]
                 self._keep(f"heterozygous_{k}", (pairs[:, 0::2] != pairs[:, 1::2]).mean(axis=1))
                 self._keep(f"counts_{k}", side[:, self.drawn[k]].sum(axis=1, dtype=np.int64))
+                first, second = (side[:, 2 * self.tested[k] + i] for i in (0, 1))
+                copies = first.sum(axis=1, dtype=np.int64) + second.sum(axis=1, dtype=np.int64)
+                self._keep(f"genotypes_{k}", np.column_stack([(first != second).sum(axis=1), copies]))
         q = self.parts["frequency_train"][-1]
         common = np.flatnonzero(np.minimum(q, 1 - q) >= COMMON)
         self._keep("linked_cm", cm[common])
@@ -182,27 +158,41 @@ class _State:
             self._keep(f"structure_{k}", (taken[:, 0::2] + taken[:, 1::2])[:, rows])
         self.hashes = [hash_block(h, side) for h, side in zip(self.hashes, (real, pseudo), strict=True)]
 
+    def add_men(self, pseudo: np.ndarray) -> None:
+        """Alleles of pseudo people on X outside its PARs, where a man has one copy, written twice."""
+        self.mixed |= (pseudo[:, 2 * self.men] != pseudo[:, 2 * self.men + 1]).any(axis=0)
+
     def joined(self, name: str) -> np.ndarray:
         return np.concatenate(self.parts[name]) if name in self.parts else np.empty(0)
 
-    def sample(self, chrom: str, haplotypes: int, pairs: np.ndarray, rows: tuple) -> Sample:
+    def sample(self, chrom: str, part: np.ndarray, rng: np.random.Generator) -> Sample:
         named = {
             kind: {k: self.joined(f"{kind}_{k}") for k in self.columns if f"{kind}_{k}" in self.parts}
-            for kind in ("frequency", "totals", "counts", "heterozygous")
+            for kind in ("frequency", "totals", "counts", "heterozygous", "genotypes")
         }
+        cm = self.joined("linked_cm")
+        alleles = {k: self.joined(f"linked_{k}") for k in self.drawn}
+        alleles["unlinked"] = rng.permuted(alleles["pseudo"], axis=1)
+        holders = self.drawn["holdout"] // 2
+        splits = splits_of(holders, part[holders], len(self.drawn["pseudo"]), rng)
+        half = min((len(np.unique(holders[s.first])) for s in splits), default=0)
         return Sample(
             chrom,
             self.joined("cm"),
             named["frequency"],
             named["totals"],
             named["counts"],
-            haplotypes,
+            len(self.drawn["train"]),
             named["heterozygous"],
             self.people,
-            pairs,
+            named["genotypes"],
+            len(self.tested["train"]),
+            linkage_pairs(cm, alleles, splits, half, rng),
+            haplotype_windows(cm, alleles, splits, half),
+            (len(self.men), int(self.mixed.sum())),
             self.joined("structure_real"),
             self.joined("structure_pseudo"),
-            rows,
+            self.rows,
             *self.hashes,
         )
 
@@ -225,10 +215,20 @@ def _groups(chrom: str, part: np.ndarray, sex: np.ndarray, pseudo_sex: np.ndarra
     return groups | {"pseudo": columns(np.arange(len(pseudo_sex)), pseudo_sex), "matched": columns(drawn, pseudo_sex)}
 
 
-def _equal_columns(columns: dict[str, np.ndarray], persons: int, rng: np.random.Generator) -> tuple[dict, int]:
+def _equal_columns(columns: dict[str, np.ndarray], persons: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Equal numbers of random haplotypes of train, holdout and pseudo."""
     size = min(2 * persons, *(len(columns[k]) for k in ("train", "holdout", "pseudo")))
-    return {k: np.sort(rng.permutation(columns[k])[:size]) for k in ("train", "holdout", "pseudo")}, size
+    return {k: np.sort(rng.permutation(columns[k])[:size]) for k in ("train", "holdout", "pseudo")}
+
+
+def unrelated_people(
+    part: np.ndarray, alone: np.ndarray, n_pseudo: int, persons: int, seed: int
+) -> dict[str, np.ndarray]:
+    """Row numbers of equally many people of train, holdout and pseudo, the same on every chromosome."""
+    rng = counter.generator(seed, "evaluated people")
+    rows = {"train": (part == "train") & alone, "holdout": np.isin(part, HOLDOUT) & alone, "pseudo": [True] * n_pseudo}
+    found = {k: rng.permutation(np.flatnonzero(r))[:persons] for k, r in rows.items()}
+    return {k: np.sort(r[: min(map(len, found.values()))]) for k, r in found.items()}
 
 
 def _structure_rows(part: np.ndarray, n_pseudo: int, persons: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

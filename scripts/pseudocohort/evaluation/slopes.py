@@ -11,7 +11,7 @@ table whose estimates have the expectation of real ones, whatever its own noise,
 Both halves are the instrument in turn, and the sums go over all splits before they are divided.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -61,10 +61,10 @@ def estimated(
     return out
 
 
-def squares(estimates: list[Estimates], people: int) -> Comparison:
-    """R of the root mean squared difference of matched pseudo and half A; people: in a half."""
+def squares(estimates: list[Estimates], people: int, sets: Mapping[str, np.ndarray] | None = None) -> Comparison:
+    """R of the root mean squared difference of matched pseudo and half A; people: in a half; sets: see `judged`."""
     pairs = ((e.fold, (e.matched - e.first) ** 2, (e.second - e.first) ** 2) for e in estimates)
-    return judged(pairs, root_mean, people)
+    return judged(pairs, root_mean, people, sets or {})
 
 
 class Slope(NamedTuple):

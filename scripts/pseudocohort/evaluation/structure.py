@@ -1,12 +1,13 @@
 """Principal components of real genomes, and pseudo genomes on the same axes."""
 
 import warnings
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter
 
+from pseudocohort.evaluation.metrics import HOLDOUT
 from pseudocohort.evaluation.sites import Sample
 
 AXES = 4
@@ -15,49 +16,53 @@ FEWEST_PEOPLE = 20  # strata with fewer real people are not drawn
 CROWD = 5  # density is kept above that of about so many people within the smoothing kernel
 
 
-class Axes(NamedTuple):
-    """real: (n, 4) projected people, rows of the people table in `rows`; pseudo: (m, 4); sites: number used;
-    figure: aggregates for the picture."""
+def structure_figure(
+    samples: Sequence[Sample], people: pd.DataFrame, pseudo_people: pd.DataFrame, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Founders and pseudo people on axes fitted on the holdout, to which both are strangers.
 
-    real: np.ndarray
-    rows: np.ndarray
-    pseudo: np.ndarray
-    sites: int
-    figure: dict[str, np.ndarray]
+    People on whom axes are fitted lie further out than projected ones, and so do their descendants.
+    """
+    real, pseudo = (np.concatenate([getattr(s, f"structure_{k}") for s in samples]) for k in ("real", "pseudo"))
+    rows, pseudo_rows = samples[0].structure_rows
+    part, stratum = (people[c].to_numpy(dtype=str)[rows] for c in ("part", "stratum"))
+    held = np.isin(part, HOLDOUT)
+    if held.sum() < FEWEST_PEOPLE:
+        return {}
+    project, share, _ = fitted(real[:, held], rng)
+    founders = part == "train"
+    return density_figure(
+        project(real[:, founders]),
+        stratum[founders],
+        project(pseudo),
+        pseudo_people["stratum"].to_numpy(dtype=str)[pseudo_rows],
+        share,
+    )
 
 
-def principal_components(
-    samples: list[Sample], people: pd.DataFrame, pseudo_people: pd.DataFrame, rng: np.random.Generator
-) -> Axes:
-    """Axes from a random half of the founders (Patterson scaling); everybody else is projected, real and pseudo.
+def fitted(dosages: np.ndarray, rng: np.random.Generator) -> tuple[Callable[[np.ndarray], np.ndarray], np.ndarray, int]:
+    """Principal axes of people's dosages (sites, n): a function from dosages (sites, m) to positions (m, axes), each
+    axis's share of the variance, and the number of sites used.
 
-    People on whom axes are fitted lie further out than projected ones, so those of the first half are not shown.
-    Sites are thinned to r^2 < 0.2 in windows of 100 (scikit-allel).
+    Patterson scaling; sites are thinned to r^2 < 0.2 in windows of 100 (scikit-allel).
     """
     import allel
 
-    real, pseudo = (np.concatenate([getattr(s, k) for s in samples]) for k in ("structure_real", "structure_pseudo"))
-    rows, pseudo_rows = samples[0].structure_rows
-    founders = np.flatnonzero(people["part"].to_numpy(dtype=str)[rows] == "train")
-    half = np.sort(rng.permutation(founders)[: len(founders) // 2])
-    rest = np.setdiff1d(np.arange(len(rows)), half)
-    varies = real[:, half].std(axis=1) > 0
-    real, pseudo = real[varies], pseudo[varies]
-    loose = allel.locate_unlinked(real[:, half], size=100, step=20, threshold=0.2)
-    real, pseudo = real[loose], pseudo[loose]
-    count = min(AXES, len(half) - 1, len(real) - 1)
+    varies = np.flatnonzero(dosages.std(axis=1) > 0)
+    used = varies[allel.locate_unlinked(dosages[varies], size=100, step=20, threshold=0.2)]
+    count = min(AXES, dosages.shape[1] - 1, len(used) - 1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _, model = allel.randomized_pca(
-            real[:, half], n_components=count, scaler="patterson", random_state=int(rng.integers(2**31))
+            dosages[used], n_components=count, scaler="patterson", random_state=int(rng.integers(2**31))
         )
-        shown, projected = (model.transform(x).astype(float) for x in (real[:, rest], pseudo))
-    axes = Axes(shown, rows[rest], projected, len(real), {})
-    strata = people["stratum"].to_numpy(dtype=str)[rows[rest]]
-    pseudo_strata = pseudo_people["stratum"].to_numpy(dtype=str)[pseudo_rows]
-    return axes._replace(
-        figure=density_figure(shown, strata, projected, pseudo_strata, model.explained_variance_ratio_)
-    )
+
+    def project(others: np.ndarray) -> np.ndarray:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return model.transform(others[used]).astype(float)
+
+    return project, model.explained_variance_ratio_, len(used)
 
 
 def density_figure(

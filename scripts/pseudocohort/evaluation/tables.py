@@ -57,6 +57,12 @@ class Setting(NamedTuple):
         return np.array([item.type in NUMERIC for item in self.items], dtype=bool)
 
     @property
+    def groups(self) -> dict[str, np.ndarray]:
+        """Positions of the items of every group, in the dictionary's order of the groups."""
+        names = np.array([item.group for item in self.items])
+        return {str(name): np.flatnonzero(names == name) for name in dict.fromkeys(names)}
+
+    @property
     def half(self) -> int:
         """People in a half of the holdout."""
         return min(map(len, self.halves[0])) if self.halves else 0

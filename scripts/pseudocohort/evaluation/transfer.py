@@ -10,16 +10,16 @@ import numpy as np
 from scipy.special import ndtri
 
 from pseudocohort.evaluation.classifier import auc
-from pseudocohort.evaluation.metrics import metric, ranged, resample_families, shifted
+from pseudocohort.evaluation.metrics import resample_families, shifted
 from pseudocohort.evaluation.tables import Setting, Table
 from pseudocohort.genetics.traits import inverse_normal
+from pseudocohort.measures.line import measure
 
 TARGETS = 12
 FEWEST, CASES = 100, 50  # train people with a value; of the rarer class of a binary target
 LEAST = 0.05  # share of an item's variance that the others must tell
 PEOPLE = 4000  # trained on, and tested on, at most
 RESAMPLES = 200
-NAME = "what is learnt on pseudo people, tested on real ones, over what is learnt on real ones (skill)"
 
 
 class Prediction(NamedTuple):
@@ -39,7 +39,7 @@ def transfer_metrics(setting: Setting, real: Table, pseudo: Table) -> tuple[dict
     n = min(len(train), len(pseudo.values), PEOPLE)
     targets = choose_targets(setting.items, real.values[setting.train])
     if not targets or len(held) < FEWEST // 2:
-        return {"transfer": metric("items", NAME, np.nan, note="too few people, or no item to predict")}, []
+        return {"transfer": measure("transfer", None, reason="too few people, or no item to predict")}, []
     test = setting.rng.permutation(held)[:PEOPLE]
     rows = setting.rng.permutation(train)[:n], setting.rng.permutation(len(pseudo.values))[:n]
     tables = [np.column_stack([t.values, t.conditions])[r] for t, r in zip((real, pseudo), rows, strict=True)]
@@ -49,7 +49,7 @@ def transfer_metrics(setting: Setting, real: Table, pseudo: Table) -> tuple[dict
     skills = np.array([_skills(p) for p in predictions.values()]).reshape(-1, 2)
     made, own = skills.sum(axis=0)
     if not own > 0:
-        return {"transfer": metric("items", NAME, np.nan, note="no item can be predicted")}, []
+        return {"transfer": measure("transfer", None, reason="no item can be predicted")}, []
     # Targets are drawn, too: the chance in what each model has learnt differs from one target to the next.
     resampled = []
     for _ in range(RESAMPLES):
@@ -59,16 +59,17 @@ def transfer_metrics(setting: Setting, real: Table, pseudo: Table) -> tuple[dict
         sums = chosen @ np.array([_skills(p, count) for p in predictions.values()])
         resampled.append(sums[0] / sums[1] if sums[1] > 0 else np.nan)
     names = [setting.items[j].name for j in predictions]
-    note = (
-        f"gradient boosting of {len(names)} items from all others, {n} people trained on, {len(test)} tested; "
-        f"mean skill {made / len(names):.3f} against {own / len(names):.3f}"
+    goal = measure(
+        "transfer",
+        made / own,
+        interval=shifted(made / own, np.array(resampled)),
+        targets=len(names),
+        trained=n,
+        tested=len(test),
+        skill=made / len(names),
+        real_skill=own / len(names),
     )
-    interval = shifted(made / own, np.array(resampled))
-    goal = ranged("items", NAME, made / own, interval, 0.97, np.inf, headline=True, note=note)
-    lines = [
-        metric("items", f"skill of predicting {name} after pseudo people", a, floor=b, note="floor: after real people")
-        for name, (a, b) in zip(names, skills, strict=True)
-    ]
+    lines = [measure("skill", a, subject=name, floor=b) for name, (a, b) in zip(names, skills, strict=True)]
     return {"transfer": goal}, lines
 
 

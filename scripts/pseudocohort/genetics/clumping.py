@@ -17,12 +17,14 @@ import pandas as pd
 from pseudocohort.genotypes import Genotypes
 
 P1, P2, R2, KB = 5e-8, 1e-2, 0.1, 250.0  # plink's own defaults are 1e-4, 1e-2, .5 and 250
+LEAD_P = 1e-4  # of the weaker index variants that are kept too, for clumping and thresholding
 TOGETHER = 128  # sites compared with an index variant at a time
 SITE = ["pos", "ref", "alt"]
 HITS = [
     *["trait", "chrom", "pos", "id", "effect_allele", "other_allele", "beta", "se", "log10p", "n", "af"],
     *["clumped", "clumped_sites"],
 ]
+LEADS = HITS[:-2]
 
 
 def clump(

@@ -1,17 +1,46 @@
-"""Which people a cohort of an analysis has, and their traits: real (founders), holdout, synthetic (pseudo)."""
+"""Which people a cohort of an analysis has, and their traits.
+
+real: the founders.  holdout.  synthetic: all pseudo people.  matched: of every item as many pseudo people, drawn at
+random, as the holdout has.  permuted: pseudo people whose items and covariates are, together, those of other people.
+"""
 
 import numpy as np
 import pandas as pd
 
+from pseudocohort import counter
 from pseudocohort.cohort.dictionary import Dictionary
 from pseudocohort.genetics.traits import Traits, make_traits
 
 
 def rows_of(cohort: str, people: pd.DataFrame) -> np.ndarray | None:
-    """Increasing rows of the people table (and .psam) of `real` or `holdout`; None, all rows, for `synthetic`."""
-    if cohort == "synthetic":
+    """Increasing rows of the people table (and .psam) of `real` or `holdout`; None, all rows, for pseudo people."""
+    if cohort not in ("real", "holdout"):
         return None
     return np.flatnonzero((people["part"] == "train") == (cohort == "real"))
+
+
+def pseudo_sample(
+    cohort: str, pseudo: pd.DataFrame, names: tuple[str, ...], real: pd.DataFrame, seed: int
+) -> tuple[np.ndarray | None, pd.DataFrame]:
+    """Rows of the .psam, None for all, and table of items of `matched` or `permuted` pseudo people.
+
+    pseudo: table of all pseudo people.  names: of the traits.  real: the same of the holdout's people.
+    matched: the first of a random order who have a value, so that the items share their people; the values of the
+    others are missing.  permuted: all rows of the table in a random order.
+    """
+    order = counter.order(counter.key(seed, "association", cohort), len(pseudo))
+    if cohort == "permuted":
+        return None, pseudo.iloc[order].reset_index(drop=True)
+    table, used = pseudo.copy(), np.zeros(len(pseudo), dtype=bool)
+    for name in pseudo.columns.intersection(names):
+        ranked = order[pseudo[name].notna().to_numpy()[order]]
+        count = int(real[name].notna().sum()) if name in real.columns else 0
+        used[ranked[:count]] = True
+        lost = np.ones(len(pseudo), dtype=bool)
+        lost[ranked[:count]] = False
+        table[name] = table[name].mask(lost)
+    rows = np.flatnonzero(used)
+    return rows, table.iloc[rows].reset_index(drop=True)
 
 
 def traits_of(

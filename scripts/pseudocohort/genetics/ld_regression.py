@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from pseudocohort.genetics.heritability import block_jackknife
+from pseudocohort.genetics.tails import lambda_gc
 
 BLOCKS = 200
 FEWEST_BLOCKS = 20  # with fewer nothing is estimated
@@ -79,7 +80,7 @@ def ld_score_regression(z: np.ndarray, n: float, scores: np.ndarray, m: int, blo
     chi2 = z**2
     seen = np.isfinite(chi2) & np.isfinite(scores)
     mean = float(chi2[seen].mean()) if seen.any() else np.nan
-    inflation = float(np.median(chi2[seen]) / 0.45493642311957283) if seen.any() else np.nan
+    inflation = lambda_gc(chi2[seen])
     used = seen & (chi2 <= max(0.001 * n, CHI2))
     reason = _why_not(scores[used], blocks)
     if reason:

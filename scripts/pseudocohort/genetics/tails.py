@@ -3,6 +3,8 @@
 import numpy as np
 from scipy.special import betainc, betaln, hyp2f1, log_ndtr, ndtri, ndtri_exp
 
+NULL_MEDIAN = float(ndtri(0.25) ** 2)  # of chi-square with one degree of freedom
+
 
 def minus_log10_p(t: np.ndarray, df) -> np.ndarray:
     """-log10 of the two-sided p of Student's t, right however small p is; NaN where t is.
@@ -43,15 +45,13 @@ def _log_tail(t, df):
     return np.where(tail < 1e-290, far, near)
 
 
-def lambda_gc(log10p: np.ndarray) -> float:
-    """Genomic control: median chi-square of the tests over that of the null (Devlin & Roeder 1999).
+def lambda_gc(chi_square: np.ndarray) -> float:
+    """Genomic control: median chi-square of the tests over that of the null, 0.4549 (Devlin & Roeder 1999).
 
-    log10p: (m,) -log10 p, NaN ignored.  NaN when there is none.
+    chi_square: (m,) (beta / se)^2, NaN ignored.  NaN when there is none.
     """
-    log10p = np.asarray(log10p, dtype=float)
-    if not np.isfinite(log10p).any():
-        return float("nan")
-    return float((ndtri(10.0 ** -np.nanmedian(log10p) / 2) / ndtri(0.25)) ** 2)
+    chi_square = np.asarray(chi_square, dtype=float)
+    return float(np.nanmedian(chi_square) / NULL_MEDIAN) if np.isfinite(chi_square).any() else float("nan")
 
 
 def normal_deviate(log_p: np.ndarray) -> np.ndarray:

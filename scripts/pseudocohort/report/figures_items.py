@@ -1,5 +1,6 @@
 """Figures of items, scores and the network, from the aggregates of evaluation.items."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -10,8 +11,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from pseudocohort.report import style
+from pseudocohort.report.figures_findings import findings, label, labels, score_item_heatmap
+from pseudocohort.report.words import t
 
-MOST_TRAITS = 12
+MOST_TRAITS = {"distribution": 12, "deciles": 40}
 COLUMNS, PANEL, HEADING = 5, 2.0, 0.5  # of the figure of distributions: panels a row, inches a row and a heading
 MOST_NAMES = 110  # rows of a heat map whose names can still be read
 SEARCHED = {"hidden": "hidden units", "depth": "depth", "latent": "latent size", "learning_rate": "learning rate"}
@@ -33,6 +36,8 @@ def draw_items(arrays: dict[str, np.ndarray], model: str | Path | None, folder: 
         "correlation_pairs": pairs,
         "score_distribution": score_distributions,
         "score_deciles": deciles,
+        "score_item_heatmap": score_item_heatmap,
+        "findings": findings,
         "learning_curve": learning,
         "search": search,
     }
@@ -47,34 +52,41 @@ def marginals(arrays: dict) -> Figure | None:
     if not len(shown):
         return None
     groups = np.array(style.texts(arrays, "items/groups"))
-    blocks = [(str(g), shown[groups[shown] == g]) for g in dict.fromkeys(groups[shown])]
-    rows = sum(-(-len(items) // COLUMNS) for _, items in blocks)
+    blocks = {str(g): shown[groups[shown] == g] for g in dict.fromkeys(groups[shown])}
+    told = {}
+    for group, items in blocks.items():
+        number = int((groups == group).sum())
+        some = t("{shown} of {all} items, those farthest from the real ones")
+        told[group] = (some if len(items) < number else t("items: {all}")).format(shown=len(items), all=number)
+    sets = SETS[: 1 + len(arrays["items/missing"][1:])]
+    handles = [Patch(facecolor=style.REAL, alpha=0.45), *[Line2D([], [], color=c, ls=s) for _, c, s in sets[1:]]]
+    fig = _blocks(blocks, told, lambda axis, j: _panel(axis, arrays, int(j)))
+    fig.legend(handles, [t(style.LABELS[name]) for name, _, _ in sets], loc="lower center", ncols=3)
+    return fig
+
+
+def _blocks(blocks: dict, told: dict[str, str], draw: Callable) -> Figure:
+    """A block of panels with a heading for each group: group -> what draw(axis, one) draws. told: beside it."""
+    rows = sum(-(-len(ones) // COLUMNS) for ones in blocks.values())
     height = HEADING * len(blocks) + PANEL * rows + 0.5
     fig = plt.figure(figsize=(11.5, height), layout="none")  # placed by hand: automatic layout takes minutes
     top = height
-    for group, items in blocks:
-        number = int((groups == group).sum())
-        count = f"{len(items)} of {number} items, those farthest from the real ones" if len(items) < number else (
-            f"{number} item{'s' if number > 1 else ''}")  # fmt: skip
-        fig.text(0.02, (top - 0.2) / height, group, fontsize=11, weight="bold", va="center")
-        fig.text(0.98, (top - 0.2) / height, count, fontsize=8, va="center", ha="right", color="#5b616b")
-        rule = Line2D([0.02, 0.98], [(top - 0.34) / height] * 2, color="#5b616b", lw=0.8)
-        fig.add_artist(rule)
+    for group, ones in blocks.items():
+        fig.text(0.02, (top - 0.2) / height, t(group), fontsize=11, weight="bold", va="center")
+        fig.text(0.98, (top - 0.2) / height, told[group], fontsize=8, va="center", ha="right", color="#5b616b")
+        fig.add_artist(Line2D([0.02, 0.98], [(top - 0.34) / height] * 2, color="#5b616b", lw=0.8))
         top -= HEADING
-        for k, j in enumerate(items):
+        for k, one in enumerate(ones):
             row, column = divmod(k, COLUMNS)
             place = (0.035 + 0.193 * column, (top - PANEL * (row + 1) + 0.65) / height, 0.16, (PANEL - 1.05) / height)
-            _panel(fig.add_axes(place), arrays, int(j))
-        top -= PANEL * -(-len(items) // COLUMNS)
-    sets = SETS[: 1 + len(arrays["items/missing"][1:])]
-    handles = [Patch(facecolor=style.REAL, alpha=0.45), *[Line2D([], [], color=c, ls=s) for _, c, s in sets[1:]]]
-    fig.legend(handles, [style.LABELS[name] for name, _, _ in sets], loc="lower center", ncols=3)
+            draw(fig.add_axes(place), one)
+        top -= PANEL * -(-len(ones) // COLUMNS)
     return fig
 
 
 def _panel(axis, arrays: dict, j: int) -> None:
     """One item's distribution, with its missing rates under the title."""
-    label, unit = (str(np.atleast_1d(arrays[key])[j]) for key in ("items/labels", "items/units"))
+    name, unit = (str(np.atleast_1d(arrays[key])[j]) for key in ("items/names", "items/units"))
     if f"marginal/{j}/edges" in arrays:
         _numeric(axis, arrays[f"marginal/{j}/edges"], arrays[f"marginal/{j}/density"], unit)
         if str(np.atleast_1d(arrays["items/types"])[j]) == "date":
@@ -83,8 +95,9 @@ def _panel(axis, arrays: dict, j: int) -> None:
     else:
         _discrete(axis, style.texts(arrays, f"marginal/{j}/categories"), arrays[f"marginal/{j}/shares"])
     real, pseudo = 100 * arrays["items/missing"][:2, j]
-    axis.set_title(f"{style.shortened(label, 24)}\n", fontsize=8.5)
-    axis.text(0, 1.03, f"missing: real {real:.0f} %, pseudo {pseudo:.0f} %", transform=axis.transAxes, fontsize=6.5,
+    axis.set_title(f"{style.shortened(labels(arrays)[name], 24)}\n", fontsize=8.5)
+    missing = t("missing: real {real} %, pseudo {pseudo} %").format(real=f"{real:.0f}", pseudo=f"{pseudo:.0f}")
+    axis.text(0, 1.03, missing, transform=axis.transAxes, fontsize=6.5,
               color="#5b616b")  # fmt: skip
     axis.tick_params(labelsize=7)
 
@@ -118,9 +131,8 @@ def heatmaps(arrays: dict) -> Figure | None:
     order = np.atleast_1d(arrays["correlation/order"])
     if len(order) < 2:
         return None
-    labels = dict(zip(style.texts(arrays, "items/names"), style.texts(arrays, "items/labels"), strict=True))
-    codes = [style.texts(arrays, "correlation/names")[o] for o in order]
-    names = [style.shortened(labels.get(code, code), 24) for code in codes]
+    known, codes = labels(arrays), style.texts(arrays, "correlation/names")
+    names = [style.shortened(label(known, codes[o]), 24) for o in order]
     tables = [arrays[f"correlation/{k}"][np.ix_(order, order)] for k in ("train", "pseudo")]
     panels = [("Real (founders)", tables[0], 1.0), ("Pseudo", tables[1], 1.0)]
     if "correlation/baseline" in arrays:
@@ -134,10 +146,10 @@ def heatmaps(arrays: dict) -> Figure | None:
         image = axis.imshow(np.ma.masked_invalid(matrix), cmap="RdBu_r", vmin=-top, vmax=top, interpolation="nearest")
         image.set_rasterized(True)
         axis.set_facecolor("#e6e8ec")
-        axis.set_title(title)
+        axis.set_title(t(title))
         axis.grid(visible=False)
         axis.tick_params(length=0)
-        fig.colorbar(image, ax=axis, shrink=0.7, label="correlation" if top == 1 else "difference")
+        fig.colorbar(image, ax=axis, shrink=0.7, label=t("correlation") if top == 1 else t("difference"))
     _group_borders(axes, np.atleast_1d(arrays["correlation/group_sizes"]))
     _name_rows(axes, names, style.texts(arrays, "correlation/groups"), arrays["correlation/group_sizes"], side)
     return fig
@@ -155,12 +167,12 @@ def _name_rows(axes: np.ndarray, names: list[str], groups: list[str], sizes: np.
     sizes = np.atleast_1d(sizes)
     middle = np.cumsum(sizes) - (sizes + 1) / 2
     if len(names) > MOST_NAMES:
-        places, texts, size = middle, [style.shortened(g, 28) for g in groups], 8.0
+        places, texts, size = middle, [style.shortened(t(g), 28) for g in groups], 8.0
     else:
         places, texts, size = range(len(names)), names, float(np.clip(52 * side / len(names), 2.5, 7.5))
         for axis in axes[0]:
             above = axis.secondary_xaxis("top")
-            above.set_xticks(middle, [style.shortened(g, 18) for g in groups], fontsize=7, rotation=30, ha="left")
+            above.set_xticks(middle, [style.shortened(t(g), 18) for g in groups], fontsize=7, rotation=30, ha="left")
             above.tick_params(length=0)
             above.spines["top"].set_visible(False)
     for row in (0, 1):
@@ -191,56 +203,72 @@ def pairs(arrays: dict) -> Figure | None:
         style.identity(axis, -1, 1)
         axis.scatter(real[seen], other[seen], s=8, color=colour, alpha=0.5, lw=0, rasterized=True)
         gap = np.sqrt(np.mean((real[seen] - other[seen]) ** 2))
-        axis.text(0.03, 0.97, f"RMS difference {gap:.3f}", va="top",
-                  transform=axis.transAxes, fontsize=8)  # fmt: skip
-        axis.set(title=title, xlabel="correlation, founders")
+        told = t("RMS difference {gap}").format(gap=f"{gap:.3f}")
+        axis.text(0.03, 0.97, told, va="top", transform=axis.transAxes, fontsize=8)
+        axis.set(title=t(title), xlabel=t("correlation, founders"))
     limit = min(1.02, 1.1 * float(np.nanmax(np.abs(real))) if np.isfinite(real).any() else 1.0)
-    axes[0].set(ylabel="correlation in the other table", xlim=(-limit, limit), ylim=(-limit, limit))
+    axes[0].set(ylabel=t("correlation in the other table"), xlim=(-limit, limit), ylim=(-limit, limit))
     return fig
 
 
 def score_distributions(arrays: dict) -> Figure | None:
     """Scores of founders, pseudo people and holdout, in founders' standard deviations."""
-    count = min(int(arrays.get("score/count", 0)), MOST_TRAITS)
+    count = min(int(arrays.get("score/count", 0)), MOST_TRAITS["distribution"])
     if not count:
         return None
     fig, axes = style.grid(count, 4, 2.5, 1.9)
-    for t, axis in enumerate(axes):
-        edges, density = arrays[f"score/{t}/edges"], arrays[f"score/{t}/density"]
+    for k, axis in enumerate(axes):
+        edges, density = arrays[f"score/{k}/edges"], arrays[f"score/{k}/density"]
         axis.stairs(density[0], edges, fill=True, color=style.REAL, alpha=0.35)
         axis.stairs(density[2], edges, color=style.HOLDOUT, lw=1.0, ls="--")
         axis.stairs(density[1], edges, color=style.PSEUDO, lw=1.3)
-        axis.set_title(style.shortened(style.texts(arrays, f"score/{t}/text")[1], 30), fontsize=8.5)
+        name = str(arrays[f"score/{k}/text"][0])
+        axis.set_title(style.shortened(labels(arrays)[name], 30), fontsize=8.5)
         axis.set_yticks([])
         axis.tick_params(labelsize=7)
-    fig.supxlabel("score (standard deviations of the founders' scores)", fontsize=8.5)
+    fig.supxlabel(t("score (standard deviations of the founders' scores)"), fontsize=8.5)
     handles = [Patch(facecolor=style.REAL, alpha=0.45), Line2D([], [], color=style.PSEUDO),
                Line2D([], [], color=style.HOLDOUT, ls="--")]  # fmt: skip
-    style.legend_above(fig, handles, [style.LABELS[k] for k in ("real", "pseudo", "holdout")])
+    style.legend_above(fig, handles, [t(style.LABELS[k]) for k in ("real", "pseudo", "holdout")])
     return fig
 
 
 def deciles(arrays: dict) -> Figure | None:
-    """Mean of the item by decile of its own score."""
-    count = min(int(arrays.get("score/count", 0)), MOST_TRAITS)
+    """Mean of the item by decile of its own score: a block of panels a group, strongest links first."""
+    count = int(arrays.get("score/count", 0))
+    shown = range(min(count, MOST_TRAITS["deciles"]))
     if not count:
         return None
-    fig, axes = style.grid(count, 4, 2.5, 2.0)
-    place, colours = np.arange(1, 11), (style.REAL, style.PSEUDO, style.HOLDOUT)
-    for t, axis in enumerate(axes):
-        _, label, unit, kind = style.texts(arrays, f"score/{t}/text")
-        means = arrays[f"score/{t}/deciles"] * (100 if kind == "binary" else 1)
-        for (mean, error), colour, shift, mark in zip(means, colours, (-0.12, 0.12, 0.0), "osx", strict=True):
-            back = {"lw": 0.8, "alpha": 0.6, "zorder": 1} if colour == style.HOLDOUT else {"lw": 1.2, "zorder": 3}
-            axis.errorbar(place + shift, mean, 1.96 * error, color=colour, fmt=f"{mark}-", ms=3, elinewidth=0.8, **back)
-        what = {"binary": "% yes", "ordinal": "level"}.get(kind, "" if unit == "-" else unit)
-        axis.set_title(f"{style.shortened(label, 22)} ({what})" if what else style.shortened(label, 30), fontsize=8.5)
-        axis.set_xticks([1, 4, 7, 10])
-        axis.tick_params(labelsize=7)
-    fig.supxlabel("decile of the item's own score (cut at the founders' deciles)", fontsize=8.5)
+    place = {k: str(arrays[f"score/{k}/text"][3]) for k in range(count)}
+    order = [g for g in dict.fromkeys(style.texts(arrays, "items/groups")) if g in {place[k] for k in shown}]
+    blocks = {group: [k for k in shown if place[k] == group] for group in order}
+    told = {}
+    for group, ones in blocks.items():
+        number = sum(own == group for own in place.values())
+        some = t("{shown} of {all} items, those with the strongest links")
+        told[group] = (some if len(ones) < number else t("items: {all}")).format(shown=len(ones), all=number)
+    fig = _blocks(blocks, told, lambda axis, k: _deciles(axis, arrays, k))
+    colours = (style.REAL, style.PSEUDO, style.HOLDOUT)
     handles = [Line2D([], [], color=c, marker=m, ms=4) for c, m in zip(colours, "osx", strict=True)]
-    style.legend_above(fig, handles, [style.LABELS[k] for k in ("real", "pseudo", "holdout")])
+    fig.legend(handles, [t(style.LABELS[k]) for k in ("real", "pseudo", "holdout")], loc="lower center", ncols=3)
     return fig
+
+
+def _deciles(axis, arrays: dict, k: int) -> None:
+    """One item by deciles of its score, with 95 % intervals."""
+    name, unit, kind, _ = (str(text) for text in arrays[f"score/{k}/text"])
+    means = arrays[f"score/{k}/deciles"] * (100 if kind == "binary" else 1)
+    sides = zip(means, (style.REAL, style.PSEUDO, style.HOLDOUT), (-0.12, 0.12, 0.0), "osx", strict=True)
+    for (mean, error), colour, shift, mark in sides:
+        back = {"lw": 0.8, "alpha": 0.6, "zorder": 1} if colour == style.HOLDOUT else {"lw": 1.2, "zorder": 3}
+        axis.errorbar(np.arange(1, 11) + shift, mean, 1.96 * error, color=colour, fmt=f"{mark}-", ms=3, elinewidth=0.8,
+                      **back)  # fmt: skip
+    what = {"binary": t("% yes"), "ordinal": t("level")}.get(kind, "" if unit == "-" else unit)
+    axis.set_title(style.shortened(labels(arrays)[name], 26) + "\n", fontsize=8.5)
+    axis.text(0, 1.03, style.shortened(what, 30), transform=axis.transAxes, fontsize=7, color="#5b616b")
+    axis.set_xticks([1, 4, 7, 10])
+    axis.set_xlabel(t("decile of its own score"), fontsize=7, labelpad=1)
+    axis.tick_params(labelsize=7)
 
 
 def learning(arrays: dict) -> Figure | None:
@@ -252,19 +280,21 @@ def learning(arrays: dict) -> Figure | None:
     fig, axes = plt.subplots(1, 2, figsize=(8.4, 3.4))
     lines = [] if "chosen" not in curve else list(curve[curve["chosen"] != 1].groupby(["trial", "round"]))
     for k, (_, other) in enumerate(lines):
-        label = "other trials, families left out" if k == 0 else None
-        axes[0].plot(other["epoch"], other["validation_loss"], color=style.BASELINE, lw=0.6, alpha=0.7, label=label)
+        told = t("other trials, families left out") if k == 0 else None
+        axes[0].plot(other["epoch"], other["validation_loss"], color=style.BASELINE, lw=0.6, alpha=0.7, label=told)
     if chosen["train_loss"].notna().any():  # private training tells no loss of the people it is trained on
-        axes[0].plot(chosen["epoch"], chosen["train_loss"], color=style.REAL, label="families trained on")
-    axes[0].plot(chosen["epoch"], chosen["validation_loss"], color=style.HOLDOUT, ls="--", label="families left out")
-    axes[0].set(title="Loss", xlabel="epoch", ylabel="loss (nats a person)")
+        axes[0].plot(chosen["epoch"], chosen["train_loss"], color=style.REAL, label=t("families trained on"))
+    axes[0].plot(chosen["epoch"], chosen["validation_loss"], color=style.HOLDOUT, ls="--", label=t("families left out"))
+    axes[0].set(title=t("Loss"), xlabel=t("epoch"), ylabel=t("loss (nats a person)"))
     _focus(axes[0], np.concatenate([chosen[c].dropna() for c in ("train_loss", "validation_loss")]))
     axes[0].legend(fontsize=7.5)
     if chosen["kl"].notna().any():
         axes[1].plot(chosen["epoch"], chosen["kl"], color=style.PSEUDO)
     else:
-        axes[1].text(0.5, 0.5, "not told: trained with differential privacy", ha="center", transform=axes[1].transAxes)
-    axes[1].set(title="Information in the latent variable", xlabel="epoch", ylabel="KL divergence (nats a person)")
+        told = t("not told: trained with differential privacy")
+        axes[1].text(0.5, 0.5, told, ha="center", transform=axes[1].transAxes)
+    axes[1].set(title=t("Information in the latent variable"), xlabel=t("epoch"))
+    axes[1].set_ylabel(t("KL divergence (nats a person)"))
     return fig
 
 
@@ -288,13 +318,13 @@ def search(arrays: dict) -> Figure | None:
     chosen = table["chosen"] == 1 if "chosen" in table else table["validation_loss"] == table["validation_loss"].min()
     fig, axes = plt.subplots(1, len(shown), figsize=(2.5 * len(shown) + 0.6, 2.9), sharey=True, squeeze=False)
     for axis, key in zip(axes[0], shown, strict=True):
-        groups = ((last & ~chosen, "o", style.REAL, "trained to the end"),
-                  (~last & ~chosen, "x", style.BASELINE, "stopped after a first round"),
-                  (chosen, "*", style.PSEUDO, "chosen"))  # fmt: skip
-        for rows, mark, colour, label in groups:
+        groups = ((last & ~chosen, "o", style.REAL, t("trained to the end")),
+                  (~last & ~chosen, "x", style.BASELINE, t("stopped after a first round")),
+                  (chosen, "*", style.PSEUDO, t("chosen")))  # fmt: skip
+        for rows, mark, colour, told in groups:
             if rows.any():
                 axis.scatter(table.loc[rows, key], table.loc[rows, "validation_loss"], marker=mark, color=colour,
-                             s=110 if mark == "*" else 26, label=label, zorder=3 if mark == "*" else 2)  # fmt: skip
+                             s=110 if mark == "*" else 26, label=told, zorder=3 if mark == "*" else 2)  # fmt: skip
         values = np.unique(table[key])
         if key != "depth" and len(values) > 1 and values.min() > 0:
             axis.set_xscale("log")
@@ -302,7 +332,7 @@ def search(arrays: dict) -> Figure | None:
         if len(ticks):
             axis.set_xticks(ticks, [f"{v:.3g}" for v in ticks])
             axis.minorticks_off()
-        axis.set(xlabel=SEARCHED[key])
-    axes[0, 0].set_ylabel("loss of families left out\n(nats a person)")
+        axis.set(xlabel=t(SEARCHED[key]))
+    axes[0, 0].set_ylabel(t("loss of families left out\n(nats a person)"))
     style.legend_above(fig, *axes[0, 0].get_legend_handles_labels())
     return fig

@@ -1,7 +1,10 @@
 """The look that all figures share: colours with one meaning each, small SVG files, the same bytes every time."""
 
+import importlib.util
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import matplotlib
@@ -13,13 +16,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 
 from pseudocohort.files import atomic
-from pseudocohort.report import EMPTY
+from pseudocohort.report import EMPTY, words
+from pseudocohort.report.words import t
 
 REAL, PSEUDO, BASELINE, HOLDOUT = "#1f3b73", "#d95f02", "#8a8f98", "#12908e"
 LABELS = {"real": "real (founders)", "pseudo": "pseudo", "baseline": "baseline (independent items)",
           "holdout": "real holdout (noise floor)"}  # fmt: skip
+# The font whose metrics make the layout of Japanese figures, and those that the reader's browser draws them with.
+JAPANESE = "IPAexGothic"
+BROWSERS = "'Noto Sans CJK JP', 'Noto Sans JP', 'Hiragino Sans', 'Yu Gothic', Meiryo, sans-serif"
 # Okabe and Ito's colours for strata, told apart with any kind of colour vision.
 STRATA = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#000000", "#b8a800")
 MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")
@@ -38,18 +46,36 @@ def save(fig: Figure, path: str | Path, title: str = "") -> None:
         # Text stays text in the SVG, so a glyph that matplotlib's own font lacks is drawn by the reader's.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         fig.savefig(part, format="svg", metadata={"Date": None, "Creator": None, "Title": title})
+        if words.current() == "ja":
+            text = part.read_text(encoding="utf-8")
+            part.write_text(text.replace(f"'{JAPANESE}', 'DejaVu Sans'", BROWSERS), encoding="utf-8")
     plt.close(fig)
 
 
 def drawn(draw: Callable[[dict], Figure | None], arrays: dict, path: str | Path) -> None:
     """Draw a figure in the house's style, or say in its place that there is nothing to draw."""
-    with plt.rc_context(SETTINGS):
+    with plt.rc_context(SETTINGS | fonts()):
         fig = draw(arrays)
         save(fig if fig is not None else nothing(), path, EMPTY if fig is None else "")
 
 
-def nothing(text: str = "This run has no data for this figure.") -> Figure:
+def fonts() -> dict[str, list[str]]:
+    """Settings of the font: matplotlib's own, behind a Japanese one where words are Japanese."""
+    return {"font.family": [_japanese(), "DejaVu Sans"]} if words.current() == "ja" else {}
+
+
+@cache
+def _japanese() -> str:
+    """The font of the package matplotlib-fontja, which would change matplotlib's settings if it were imported."""
+    package = Path(importlib.util.find_spec("matplotlib_fontja").origin).parent
+    fontManager.addfont(package / "fonts" / "ipaexg.ttf")
+    fontManager.ttflist.append(replace(fontManager.ttflist[-1], weight=700))  # headings: it has no bold of its own
+    return JAPANESE
+
+
+def nothing(text: str | None = None) -> Figure:
     """A figure that says why it is empty."""
+    text = t("This run has no data for this figure.") if text is None else text
     fig, axes = plt.subplots(figsize=(6, 1.2))
     axes.axis("off")
     axes.text(0.5, 0.5, text, ha="center", va="center", color="#5b616b", fontsize=11)

@@ -1,0 +1,188 @@
+"""The catalogue of measures: what each is called, and the written goal by which it is judged.
+
+catalogue.GROUP.yaml holds the measures of a part of the report, in the report's order:
+
+    KEY:
+      group: genomes            # heading it stands under, one of GROUPS
+      en: allele frequency ...  # its name; {subject} stands for the line's subject
+      ja: アレル頻度 ...
+      goal: {of: ratio, at_most: 1.25}            # of: value, ratio, z, or gap (value less floor); none: only stated
+      headline: true            # shown on the first screen
+      note: {en: "theory {theory:.3f}", ja: "理論値 {theory:.3f}"}     # fields are the line's details
+
+The configuration's `goals` may set other bounds.
+"""
+
+import difflib
+import math
+from functools import cache
+from pathlib import Path
+from string import Formatter
+
+import yaml
+
+from pseudocohort.errors import InputError
+
+HERE = Path(__file__).parent
+GROUPS = ("genomes", "scores", "items", "item groups", "association", "copies", "disclosure")
+LANGUAGES = ("en", "ja")
+# Whether the goal is met: by the value; not by the value, but its 95 % interval reaches the goal; neither;
+# no number, or one that chance alone would decide; no goal.
+VERDICTS = ("within", "unclear", "beyond", "not measurable", "stated")
+OF = ("value", "ratio", "z", "gap")
+
+
+@cache
+def catalogue() -> dict[str, dict]:
+    """All measures by key, in the report's order."""
+    return _read("genomes", "relatedness", "items", "association", "disclosure")
+
+
+@cache
+def reasons() -> dict[str, dict[str, str]]:
+    """Why something has no number or no verdict: reason -> language -> sentence."""
+    return _read("reasons")
+
+
+def _read(*parts: str) -> dict:
+    found: dict[str, dict] = {}
+    for part in parts:
+        path = HERE / f"catalogue.{part}.yaml"
+        found |= (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.exists() else {}
+    return found
+
+
+def check_goals(goals: dict[str, dict | None]) -> None:
+    """Raise InputError for a goal of the configuration that no measure has, or that no number could meet."""
+    for key, goal in goals.items():
+        place = f"config key goals.{key}"
+        if key not in catalogue():
+            near = difflib.get_close_matches(key, catalogue(), n=1, cutoff=0.4)
+            raise InputError(
+                f"no measure is called `{key}`",
+                where=place,
+                expected="a key of results/evaluation/summary.json",
+                remedy=f"did you mean `{near[0]}`?" if near else "config/README.md lists them",
+            )
+        if goal is not None and goal.get("at_least", -math.inf) > goal.get("at_most", math.inf):
+            raise InputError(
+                f"at_least {goal['at_least']:g} is above at_most {goal['at_most']:g}",
+                where=place,
+                expected="at_least no greater than at_most",
+                remedy="correct the bounds",
+            )
+
+
+def goal_of(key: str, goals: dict[str, dict | None] | None = None) -> dict | None:
+    """{of, at_least, at_most} of a measure, bounds None where open, None for no goal. goals: the configuration's."""
+    written, given = catalogue()[key].get("goal"), (goals or {}).get(key, {})
+    if given is None or (written is None and not given):
+        return None
+    goal = {"of": "value"} | (written or {})
+    if given:
+        goal = {"of": given.get("of", goal["of"])} | given
+    return {"of": goal["of"], "at_least": goal.get("at_least"), "at_most": goal.get("at_most")}
+
+
+def judged(lines: list[dict], goals: dict[str, dict | None] | None = None) -> list[dict]:
+    """The lines with group, metric (name), goal, criterion, verdict, headline and note (English), as in summary.json.
+
+    goals: the configuration's `goals`.
+    """
+    return [_judged(line, goal_of(line["key"], goals)) for line in lines]
+
+
+def _judged(line: dict, criterion: dict | None) -> dict:
+    entry, subject = catalogue()[line["key"]], line["subject"]
+    return {
+        "key": line["key"],
+        "subject": subject,
+        "group": entry["group"],
+        "metric": name_of(line, "en"),
+        **{k: line[k] for k in ("value", "floor", "ratio", "z", "interval", "baseline")},
+        "goal": goal_text(criterion, "en"),
+        "criterion": criterion,
+        "verdict": verdict(line, criterion),
+        "headline": bool(entry.get("headline", False)) and subject is None,
+        "reason": line["reason"],
+        "note": note_of(line, "en"),
+        "details": line["details"],
+    }
+
+
+def verdict(line: dict, criterion: dict | None) -> str:
+    """One of VERDICTS for a line and {of, at_least, at_most}."""
+    if criterion is None:
+        return "stated"
+    found, interval = _quantity(line, criterion["of"])
+    if found is None or line["reason"] is not None:
+        return "not measurable"
+    low = -math.inf if criterion["at_least"] is None else criterion["at_least"]
+    high = math.inf if criterion["at_most"] is None else criterion["at_most"]
+    if low <= found <= high:
+        return "within"
+    return "unclear" if interval is not None and interval[0] <= high and interval[1] >= low else "beyond"
+
+
+def _quantity(line: dict, of: str) -> tuple[float | None, list[float] | None]:
+    """What is judged, with its 95 % interval or None."""
+    if of != "gap":
+        return line[of], None if of == "z" else line["interval"]
+    if line["value"] is None or line["floor"] is None:
+        return None, None
+    gap = line["value"] - line["floor"]
+    if line["z"]:
+        reach = abs(1.96 * gap / line["z"])
+        return gap, [gap - reach, gap + reach]
+    return gap, None if line["interval"] is None else [x - line["floor"] for x in line["interval"]]
+
+
+def name_of(line: dict, language: str) -> str:
+    """The measure's name."""
+    return catalogue()[line["key"]][language].format(subject=line["subject"])
+
+
+def note_of(line: dict, language: str) -> str:
+    """What is to be said beside the numbers: the reason why nothing is judged, then the note; fields without a number
+    are told as a dash."""
+    told = [] if line["reason"] is None else [reasons().get(line["reason"], {}).get(language, line["reason"])]
+    template = catalogue()[line["key"]].get("note", {}).get(language, "")
+    details = line["details"]
+    fields = [field for _, field, _, _ in Formatter().parse(template) if field]
+    if template and all(field in details for field in fields):
+        told.append(_Dash().vformat(template, (), details))
+    return "; ".join(told)
+
+
+class _Dash(Formatter):
+    """A dash for what has no number, whatever its format."""
+
+    def format_field(self, value, spec):
+        return "–" if value is None else super().format_field(value, spec)
+
+
+def goal_text(criterion: dict | None, language: str) -> str:
+    """A goal in words: `R ≤ 1.25`, `0.95 to 1.05`, `≤ floor + 0.05`."""
+    if criterion is None:
+        return ""
+    low, high, of = criterion["at_least"], criterion["at_most"], criterion["of"]
+    to, floor = (" to ", "floor") if language == "en" else (" ～ ", "ノイズフロア")
+    lead = {"value": "", "ratio": "R ", "z": "z ", "gap": ""}[of]
+    if of == "gap":
+        if low is not None and high is not None and low == -high:
+            return f"{floor} ± {high:g}"
+        sign, bound = ("≤", high) if low is None else ("≥", low)
+        return f"{sign} {floor} {bound:+g}" if bound else f"{sign} {floor}"
+    if low is not None and low == high:
+        return f"{lead}{low:g}"
+    if low is None:
+        return f"{lead}≤ {high:g}"
+    return f"{lead}≥ {low:g}" if high is None else f"{lead}{low:g}{to}{high:g}"
+
+
+def key_table() -> str:
+    """The Markdown table of all measures and goals in config/README.md."""
+    rows = ["| key | measure | goal |", "|---|---|---|"]
+    for key, entry in catalogue().items():
+        rows.append(f"| `{key}` | {entry['en'].format(subject='…')} | {goal_text(goal_of(key), 'en') or '–'} |")
+    return "\n".join(rows) + "\n"
