@@ -177,12 +177,20 @@ def test_hash_is_equal_for_equal_haplotypes_only():
     np.testing.assert_array_equal(person_hash(state), person_hash(swapped))
 
 
-def test_a_founder_and_a_holdout_person_alike_raise_the_floor():
-    hashes = np.arange(12, dtype=np.uint64)
-    hashes[10:] = hashes[:2]
-    part = np.array(["train"] * 5 + ["B"])
-    line = genome_copies({"1": hashes}, {"1": hashes[:4]}, part)[0]
-    assert (line["value"], line["floor"]) == (2, 1)
+@pytest.mark.parametrize("alike", [1, 4, 5, 7])
+def test_founders_and_holdout_people_alike_raise_the_floor_but_few_are_not_counted(alike):
+    hashes = np.arange(40, dtype=np.uint64)
+    hashes[20 : 20 + 2 * alike] = hashes[: 2 * alike]
+    part = np.repeat(["train", "B"], 10)
+    other = np.arange(100, 140, dtype=np.uint64)
+    lines = genome_copies({"1": hashes, "2": hashes + 1000}, {"1": other, "2": other + 1000}, part)
+    few = alike < 5
+    assert [line["floor"] for line in lines] == ([0, 0, None] if few else [alike, 2 * alike, alike / 10])
+    assert [line["details"].get("shared") for line in lines] == [
+        *(["< 5"] * 2 if few else [str(alike), str(2 * alike)]),
+        None,
+    ]
+    assert lines[0]["value"] == 0
 
 
 def test_people_not_transmitted_are_in_no_group():

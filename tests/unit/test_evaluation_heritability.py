@@ -120,6 +120,37 @@ def test_wrong_heritability_is_beyond_unless_its_error_reaches_the_goal(regressi
     assert verdicts(cohorts | {"synthetic": Cohort(estimate(h2), short)})["ldsc_intercept"]["reason"] == "no intercept"
 
 
+def shaken(h2, sd, seed, blocks=30):
+    """Estimates whose blocks scatter, each trait by its own, so that their means have standard errors `sd`."""
+    base, rng = estimate(h2, names=tuple(f"t{i}" for i in range(len(h2)))), np.random.default_rng(seed)
+    part = h2 + sd * np.sqrt(blocks) * rng.normal(size=(blocks, len(h2)))
+    left = (part.sum(axis=0) - part) / (blocks - 1)
+    deleted = left[:, :, None] * np.eye(len(h2))
+    return base._replace(h2=part.mean(axis=0), h2_se=part.std(axis=0, ddof=1) / np.sqrt(blocks), deleted=deleted)
+
+
+def by_trait(cohorts, regressions):
+    found = regress_all(regressions[1].items(), regressions[0].iloc[:0])
+    return verdicts({c: Cohort(e, found) for c, e in cohorts.items()})
+
+
+def test_heritabilities_that_cancel_in_the_mean_are_beyond_by_trait(regressions):
+    """Of 40 second cohorts at most 2 are beyond; of 10 with half of the traits higher and half lower, all."""
+    h2, false, seen = np.linspace(0.2, 0.5, 20), 0, 0
+    for k in range(40):
+        cohorts = {c: shaken(h2, 0.02, 3 * k + i) for i, c in enumerate(("real", "holdout", "synthetic"))}
+        false += by_trait(cohorts, regressions)["h2_by_trait"]["verdict"] == "beyond"
+        if k < 10:
+            wrong = cohorts | {"synthetic": shaken(h2 + 0.1 * (-1.0) ** np.arange(20), 0.02, 999 + k)}
+            lines = by_trait(wrong, regressions)
+            assert lines["h2_difference"]["verdict"] != "beyond"
+            seen += lines["h2_by_trait"]["verdict"] == "beyond"
+    assert false <= 2
+    assert seen == 10
+    few = {c: shaken(h2[:3], 0.02, i) for i, c in enumerate(("real", "holdout", "synthetic"))}
+    assert by_trait(few, regressions)["h2_by_trait"]["reason"] == "too few compared traits"
+
+
 def spread_estimate(r, error, seed, blocks=30):
     """Genetic correlations r (t, t), whose parts of the jackknife scatter by `error`."""
     rng, names = np.random.default_rng(seed), tuple(f"t{i}" for i in range(len(r)))
@@ -155,7 +186,7 @@ def test_the_file_holds_metrics_and_estimates_without_nan(regressions, tmp_path)
     assert "NaN" not in text
     content = json.loads(text)
     real = content["cohorts"]["real"]
-    assert len(content["metrics"]) == 4
+    assert len(content["metrics"]) == 5
     assert real["traits"]["ill"]["h2"] == 0.3
     assert real["traits"]["ill"]["liability"] is None
     assert real["traits"]["height"]["ld_score_regression"]["intercept"] == pytest.approx(

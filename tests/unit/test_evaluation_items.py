@@ -120,7 +120,7 @@ def test_a_dropped_category_and_extra_missing_values_are_seen(cohort):
 
     lines, _ = evaluate(cohort, change)
     worst, missing = lines["worst_category"], lines["worst_missing"]
-    assert (worst["verdict"], worst["details"]) == ("beyond", {"item": "diet", "category": "noodles"})
+    assert (worst["verdict"], worst["details"]["item"], worst["details"]["category"]) == ("beyond", "diet", "noodles")
     assert (missing["verdict"], missing["note"]) == ("beyond", "height")
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.optimize import minimize_scalar
-from scipy.stats import norm, t
+from scipy.stats import binomtest, norm, t
 
 from pseudocohort.evaluation.effects import effect_lines, weighted_slope
 from pseudocohort.evaluation.replication import (
@@ -100,6 +100,27 @@ def test_false_alarms_are_rare_and_faults_are_found():
         assert sum(v[key] == "beyond" for v in halved) >= 18, key
     null = [verdicts(hit_table(rng, change=np.zeros_like)) for _ in range(10)]
     assert all(v[key] == "beyond" for v in null for key in judged_keys)
+
+
+def test_lost_hit_sites_are_beyond_and_count_as_not_found_again():
+    rng = np.random.default_rng(5)
+    found = []
+    for _ in range(10):
+        table = hit_table(rng, count=50)
+        columns = [c for c in table if c.endswith(("_synthetic", "_matched"))]
+        lost = table.copy()
+        lost.loc[rng.random(len(table)) < 0.7, columns] = np.nan
+        found.append(verdicts(lost))
+    for key in ("hits_tested", "replication_nominal"):
+        assert all(v[key] == "beyond" for v in found), key
+    lines = {line["key"]: line for line in effect_lines(lost, -np.log10(5e-8))}
+    tested = int(np.isfinite(lost["beta_synthetic"]).sum())
+    again = replicated(lost.dropna(), "synthetic", NOMINAL).sum()
+    assert lines["hits_tested"]["interval"] == pytest.approx(list(binomtest(tested, 50).proportion_ci(method="exact")))
+    assert lines["replication_nominal"]["value"] == pytest.approx(again / 50)
+    assert verdicts(table)["hits_tested"] == "within"
+    one = table.assign(beta_synthetic=table["beta_synthetic"].mask(table.index < 3))
+    assert verdicts(one)["hits_tested"] == "within"
 
 
 def test_few_hits_or_none_are_not_judged():

@@ -4,13 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from scipy.stats import norm
 from scipy.stats import t as t_distribution
 from statsmodels.stats.multitest import multipletests
 
 from evaluation_cohort import DICTIONARY, TRAITS, make_items, make_people, make_scores, pseudo_frame, shuffled
 from pseudocohort.cohort.dictionary import Dictionary, Item
-from pseudocohort.evaluation.findings import finding_metrics, finding_table
-from pseudocohort.evaluation.regressions import cells, discoveries, interactions, regress
+from pseudocohort.evaluation.findings import _expected, finding_metrics, finding_table
+from pseudocohort.evaluation.regressions import Fit, cells, discoveries, interactions, regress
 from pseudocohort.evaluation.tables import prepare
 from pseudocohort.measures.catalogue import judged
 from pseudocohort.report import style, words
@@ -171,6 +172,39 @@ def test_lost_links_and_halved_effects_are_seen():
     assert turned["item_findings_kept"]["verdict"] == turned["item_findings_true"]["verdict"] == "beyond"
 
 
+def test_halved_effects_of_scores_are_seen_though_the_weights_have_seen_the_founders():
+    """In the holdout the scores explain less than among the founders; that must not excuse pseudo people."""
+    rng, n = np.random.default_rng(54), 2000
+    people = make_people(n, rng)
+    real, scores = simple(n, rng, effect=0.26)
+    held = (people["part"] != "train").to_numpy()
+    weak, their = simple(int(held.sum()), rng, effect=0.07)
+    real.loc[held], scores.loc[held] = weak.to_numpy(), their.to_numpy()
+    found = {}
+    for effect in (0.26, 0.13):
+        items, new = simple(n, rng, effect=effect)
+        made = pd.concat([people[["sex", "stratum"]], items], axis=1)
+        lines, _ = finding_metrics(*prepare(people, real, scores, made, new, SIMPLE, 1))
+        found[effect] = next(line for line in judged(lines) if line["key"] == "score_findings_kept")
+    assert found[0.26]["verdict"] == "within"
+    assert found[0.13]["verdict"] == "beyond"
+    assert found[0.13]["value"] > 0.9 * found[0.13]["details"]["holdout"]  # with the holdout as floor it would pass
+
+
+def test_expected_share_of_findings_is_what_simulated_second_studies_find():
+    rng = np.random.default_rng(55)
+    truth, se, other, c = rng.exponential(0.06, 40_000), 0.025, 0.05, 3.5
+    beta = truth + se * rng.normal(size=truth.size)
+    fits = [Fit(b[None, None], np.full((1, 1, truth.size), s), np.zeros((1, 1, truth.size)), None)
+            for b, s in ((beta, se), (truth + other * rng.normal(size=truth.size), other))]  # fmt: skip
+    chosen = (np.abs(beta) > c * se)[None]
+    tested = np.ones((1, round(0.05 / 2 / norm.sf(c))), bool)
+    again = ((fits[1].beta[0] / other > 1.96) & chosen)[chosen].mean()
+    assert 1 < again / _expected(fits[0], fits[1], chosen, tested)[0] < 1.2  # a cautious expectation
+    naive = norm.cdf(beta[chosen[0]] / other - 1.96).mean()
+    assert again < naive
+
+
 def test_mixed_items_with_missing_values_are_studied_beside_the_baseline(world):
     _, real, _, pseudo, _ = world
     mixed = pseudo_frame(pseudo["sex"].map({"male": 1, "female": 2}).to_numpy(),
@@ -218,6 +252,10 @@ def test_the_tables_hold_no_slope_of_few_real_people_and_sort_by_the_founders(wo
         assert list(table.columns[:2]) == names
         assert table["p_real"].is_monotonic_increasing
         assert table["n_real"].min() >= 20
+        assert not (table[["n_real", "n_holdout"]] % 10).any().any()
+        for column in ("beta_real", "se_real", "p_real", "p_holdout"):  # from more digits n would follow
+            seen = table[column].dropna()
+            assert (seen == seen.map(lambda x: float(f"{x:.2e}"))).all()
         assert set(table.loc[table["n_holdout"] < 20, "beta_holdout"].isna()) <= {True}
         assert set(table["verdict"]) <= {"kept", "lost", "false", ""}
         assert not (table["verdict"] == "kept")[table["in_real"] == ""].any()

@@ -15,8 +15,8 @@ from pseudocohort.measures.catalogue import judged
 SITES, GENERATIONS = 640, 4
 CM = np.linspace(0.01, 10, SITES)
 TO_FLOOR = (
-    *("frequency", "spectrum", "linkage_near", "linkage_distance", "linkage_region", "x_frequency", "x_linkage"),
-    *("haplotype_heterozygosity", "haplotype_windows", "hardy_weinberg", "inbreeding"),
+    *("frequency", "linkage_near", "linkage_distance", "linkage_region", "x_frequency", "x_linkage"),
+    *("haplotype_heterozygosity", "haplotype_windows", "hardy_weinberg"),
     *("ancestry", "ancestry_nearest", "ancestry_between", "ancestry_within"),
 )
 
@@ -187,7 +187,9 @@ def test_a_copied_person_is_seen(cohort):
 
 def test_strata_that_are_mixed_up(cohort):
     people = cohort.made_people.assign(stratum=np.random.default_rng(4).permutation(cohort.made_people["stratum"]))
-    assert {"ancestry_nearest", "ancestry_between"} <= beyond(cohort.verdicts(people=people))
+    lines = cohort.verdicts(people=people)
+    assert {"ancestry_nearest", "stratum_fst", "stratum_fst_theory"} <= beyond(lines)
+    assert lines["ancestry_between"]["verdict"] != "within"
 
 
 def test_people_of_one_stratum_alone_cannot_be_told_apart(cohort):
@@ -206,4 +208,6 @@ def test_less_variance_within_strata(cohort):
     for name in ("east", "west"):
         rows = np.flatnonzero(cohort.made_people["stratum"] == name)
         made[:, 2 * rows + 1] = made[:, 2 * rows[:1] + 1]
-    assert {"ancestry", "ancestry_within"} <= beyond(cohort.verdicts(c21=made))
+    lines = cohort.verdicts(c21=made)
+    assert {"ancestry_within", "ancestry_between", "stratum_fst", "stratum_fst_theory"} <= beyond(lines)
+    assert lines["ancestry"]["verdict"] != "within"

@@ -179,7 +179,10 @@ def test_statistics_of_strata_equal_a_loop():
     assert own == np.mean([a == b for a, b in zip(closest, code, strict=True)]) > 0.8
     spread = [((points[code == k] - points[code == k].mean(axis=0)) ** 2).sum() for k in range(3)]
     assert within == pytest.approx(sum(spread) / 180)
-    assert between == pytest.approx(1 - sum(spread) / ((points - points.mean(axis=0)) ** 2).sum())
+    total = ((points - points.mean(axis=0)) ** 2).sum()
+    assert between == pytest.approx(1 - (sum(spread) / (90 - 3)) / (total / (90 - 1)))
+    chance = [statistics(rng.normal(size=(30, 2)), np.arange(30) % 3, centres)[1] for _ in range(500)]
+    assert np.mean(chance) == pytest.approx(0, abs=0.01)  # without the adjustment 2 / 29
 
 
 def test_no_count_of_fewer_than_five_real_people_is_shown_nor_follows_from_others():
@@ -188,3 +191,8 @@ def test_no_count_of_fewer_than_five_real_people_is_shown_nor_follows_from_other
     np.testing.assert_array_equal(np.isnan(shown["confusion/holdout"]), [[0, 1, 1], [0, 0, 0], [0, 0, 0]])
     assert shown["confusion/holdout"][1, 1] == 0.6
     assert shown["confusion/pseudo"][0, 1] == 0.06
+    for row in ([100.0, 3, 0], [100.0, 2, 1], [6.0, 1, 3], [4.0, 0, 0], [9.0, 5, 0]):
+        shown = confusions(["a", "b", "c"], np.array([row] * 3), real)["confusion/holdout"][0]
+        hidden = np.array(row)[np.isnan(shown)]
+        assert hidden.sum() >= 5 or hidden.size == 3 or not hidden.size
+    assert not np.isnan(shown).any()

@@ -4,17 +4,24 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-from scipy.stats import fisher_exact, norm
+from scipy.stats import binomtest, fisher_exact, norm
 
 from evaluation_cohort import DICTIONARY, TRAITS, make_items, make_people, make_scores, pseudo_frame
 from pseudocohort.cohort.dictionary import Dictionary, Item
 from pseudocohort.evaluation.copies import _codes, _equal, row_copies
-from pseudocohort.evaluation.distributions import beyond, state_distance, structure_metrics, weighted_deviations
+from pseudocohort.evaluation.distributions import (
+    _categories,
+    beyond,
+    ratio_intervals,
+    state_distance,
+    structure_metrics,
+    weighted_deviations,
+)
 from pseudocohort.evaluation.item_figures import shown_items
 from pseudocohort.evaluation.items import GOALS, judge_items
-from pseudocohort.evaluation.metrics import Comparison, compared
+from pseudocohort.evaluation.metrics import Comparison, compared, real_halves
 from pseudocohort.evaluation.relations import correlation_columns, correlations, given
-from pseudocohort.evaluation.tables import make_table, prepare
+from pseudocohort.evaluation.tables import Setting, Table, make_table, prepare
 from pseudocohort.measures.catalogue import judged
 from pseudocohort.measures.line import measure
 
@@ -174,13 +181,65 @@ def test_chance_copies_are_within_and_more_of_them_are_not():
     assert line["floor"] > 0.5
     assert verdict(line) in ("within", "unclear")
     assert line["interval"][0] < line["value"] < line["interval"][1]
-    wide, new = rng.normal(size=(500, 5)), rng.normal(size=(200, 5))
+    oracle = [(np.delete(real[:300], i, 0) == row).all(axis=1).any() for i, row in enumerate(real[:300])]
+    oracle += [(real[:300] == row).all(axis=1).any() for row in real[300:]]
+    assert line["floor"] == np.mean(oracle)
+    wide, new = rng.normal(size=(420, 5)), rng.normal(size=(200, 5))
     new[:10] = wide[:10]
-    line = row_copies(wide, new, part, rng)["copies"]
+    line = row_copies(wide, new, part[:420], rng)["copies"]
     assert (line["value"], verdict(line)) == (0.05, "beyond")
-    assert line["z"] == pytest.approx(norm.isf(fisher_exact([[10, 190], [0, 200]], alternative="greater").pvalue))
-    few = row_copies(wide[:320], new, part[:320], rng)["copies"]  # twenty of the holdout cannot tell 5 % from none
-    assert verdict(few) == "unclear"
+    assert line["z"] == pytest.approx(norm.isf(fisher_exact([[10, 190], [0, 420]], alternative="greater").pvalue))
+    new[1:10] += 1  # one row of 200 may be chance's where no more than 420 real rows are known
+    assert verdict(row_copies(wide, new, part[:420], rng)["copies"]) == "unclear"
+
+
+def test_a_single_copied_row_is_beyond_where_no_two_real_rows_are_equal():
+    rng = np.random.default_rng(18)
+    part = np.repeat(["train", "A", "B"], [1600, 200, 199])
+    real, pseudo = rng.normal(size=(1999, 6)), rng.normal(size=(1596, 6))
+    line = row_copies(real, pseudo, part, rng)["copies"]
+    assert (line["value"], line["floor"], verdict(line)) == (0, 0, "within")
+    pseudo[7] = real[3]
+    line = row_copies(real, pseudo, part, rng)["copies"]
+    assert (line["details"]["found"], line["details"]["shared"], verdict(line)) == (1, "0", "beyond")
+    real[11] = real[12]  # two twins: chance equality is known, and of so few no number is told
+    line = row_copies(real, pseudo, part, rng)["copies"]
+    assert line["details"]["shared"] == "< 5"
+    assert line["floor"] == 5 / 1999
+    assert verdict(line) == "within"
+    pseudo[:60] = real[:60]
+    assert verdict(row_copies(real, pseudo, part, rng)["copies"]) == "beyond"
+
+
+def test_intervals_of_category_ratios_are_exact_and_tell_a_total_loss():
+    counts, n = np.array([[20, 40, 480], [0, 40, 300]]), np.array([[1596, 1000, 1596], [1596, 2000, 1596]])
+    low, high = ratio_intervals(counts, n)
+    for k in range(3):
+        exact = binomtest(int(counts[1, k]), int(counts[:, k].sum())).proportion_ci(1 - 0.05 / 3)
+        scale = n[0, k] / n[1, k]
+        assert low[k] == pytest.approx(scale * exact.low / (1 - exact.low), rel=1e-6)
+        assert high[k] == pytest.approx(scale * exact.high / (1 - exact.high), rel=1e-6)
+    assert high[0] < 0.8  # nobody where twenty were expected, as one of three categories ...
+    assert ratio_intervals(np.repeat(counts[:, :1], 500, axis=1), n[:, :1])[1].max() < 0.8  # ... and of five hundred
+    assert low[1] < 0.5 < high[1]
+
+
+@pytest.mark.parametrize(("carriers", "made", "expected"), [(22, 0, "beyond"), (22, 21, "within"), (22, 13, "unclear")])
+def test_a_lost_rare_category_is_beyond_and_a_rarer_one_is_unclear(carriers, made, expected):
+    """A category of 22 founders: beside it a common one, which is well met."""
+    items = (Item("rare", "binary", categories=("no", "yes")), Item("common", "binary", categories=("no", "yes")))
+    tables = []
+    for count in (carriers, made):
+        values = np.zeros((2000, 2))
+        values[:count, 0], values[::4, 1] = 1, 1
+        tables.append(Table(*[values] * 6))
+    part = np.repeat(["train", "A", "B"], [1600, 200, 200])
+    tables[1] = tables[1]._replace(values=tables[1].values[:1600])
+    rng = np.random.default_rng(1)
+    setting = Setting(items, np.arange(2000), part, real_halves(np.arange(2000), part, rng), (), rng)
+    line = next(one for one in _categories(setting, *tables) if one["key"] == "worst_category")
+    assert verdict(line) == expected
+    assert expected == "within" or (line["details"]["item"], line["details"]["category"]) == ("rare", "yes")
 
 
 def test_verdict_is_unclear_where_the_interval_alone_reaches_the_goal():

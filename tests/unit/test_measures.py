@@ -56,6 +56,44 @@ def test_the_interval_of_a_gap_follows_from_z_which_knows_the_errors_of_both():
     assert verdict(goal("gap", -0.07, 0.07), 0.2, z=4.0, **narrow) == "beyond"  # 0.2 - 1.96 x 0.05 = 0.102
 
 
+@pytest.mark.parametrize(
+    ("criterion", "given", "expected"),
+    [
+        (goal(at_least=0.97, at_most=1.03), {"interval": (0.97, 1.03)}, True),
+        (goal(at_least=0.97, at_most=1.03), {"interval": (0.98, 1.04)}, False),
+        (goal(at_most=1.03), {"interval": (0.1, 1.03)}, True),
+        (goal(at_least=0.97), {"interval": (0.96, 9.0)}, False),
+        (goal(at_least=0.97, at_most=1.03), {}, True),
+        (goal(at_most=0.9), {"interval": (0.85, 1.1)}, False),  # unclear
+        (goal(at_most=0.9), {"interval": (0.95, 1.1)}, True),  # beyond
+        (goal("gap", -0.1, 0.1), {"floor": 0.95, "z": 1.0}, True),  # 0.05 ± 0.098 reaches to 0.148
+        (None, {"interval": (0.9, 1.1)}, None),
+        (goal(at_most=0.9), {"people": 39}, None),
+    ],
+)
+def test_a_verdict_is_decided_where_the_whole_interval_is_on_its_side(criterion, given, expected):
+    line = measure("x", 1.0, **given)
+    if given.get("z"):
+        assert book.decided(line, criterion) is False
+        assert book.decided(line | {"z": 2.0}, criterion) is expected  # 0.05 ± 0.049
+    else:
+        assert book.decided(line, criterion) is expected
+
+
+def test_an_interval_is_used_only_for_what_the_catalogue_judges(monkeypatch):
+    example(monkeypatch, goal={"of": "ratio", "at_most": 1.25})
+    line = measure("a", 0.9, floor=0.5, ratio=1.3, z=2.0, interval=(1.2, 1.4))
+    assert book.verdict(line, goal("ratio", at_most=1.25)) == "unclear"
+    assert book.verdict(line, goal(at_most=0.8)) == "beyond"  # (1.2, 1.4) is that of the ratio
+    assert book.decided(line, goal(at_most=1.0)) is True  # nor does it make 0.9 undecided
+    assert book.verdict(line, goal("gap", at_most=0.3)) == "beyond"
+    example(monkeypatch, goal={"of": "value", "at_most": 0.8})
+    line = measure("a", 0.9, floor=0.5, ratio=1.8, interval=(0.7, 1.1))
+    assert book.verdict(line, goal(at_most=0.8)) == "unclear"
+    assert book.verdict(line, goal("ratio", at_most=1.0)) == "beyond"
+    assert book.verdict(line, goal("gap", at_most=0.3)) == "unclear"  # 0.2 to 0.6
+
+
 def test_too_few_people_judge_nothing_and_no_goal_is_only_stated():
     few = measure("x", 5.0, ratio=5.0, people=39)
     assert (few["value"], few["reason"]) == (5.0, TOO_FEW)
@@ -83,7 +121,7 @@ def test_a_line_is_plain_json_and_comes_back(tmp_path):
 def test_every_measure_has_both_names_a_known_group_and_a_goal_that_can_be_met():
     assert book.catalogue()
     for key, entry in book.catalogue().items():
-        assert set(entry) <= {"group", "en", "ja", "goal", "headline", "note"}, key
+        assert set(entry) <= {"group", "en", "ja", "goal", "headline", "theory", "note"}, key
         assert entry["group"] in book.GROUPS, key
         assert all(entry[language].strip() for language in book.LANGUAGES), key
         assert any(ord(letter) > 0x3000 for letter in entry["ja"]), f"{key}: not Japanese"
@@ -129,7 +167,11 @@ def test_a_wrong_goal_of_the_configuration_is_an_error_that_names_the_nearest_ke
         book.check_goals({"b": None})
     with pytest.raises(InputError, match="at_least 2 is above at_most 1"):
         book.check_goals({"a": {"at_least": 2, "at_most": 1}})
+    for impossible in ({"of": "ratio", "at_most": -0.1}, {"at_most": -math.inf}, {"at_least": math.nan}):
+        with pytest.raises(InputError, match=r"could meet at_least (?s:.*)goals\.a"):
+            book.check_goals({"a": impossible})
     book.check_goals({"a": {"at_most": 1}})
+    book.check_goals({"a": {"at_most": -1}})
 
 
 def test_names_and_notes(monkeypatch):

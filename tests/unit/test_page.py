@@ -10,10 +10,11 @@ import pytest
 import yaml
 
 import made_page
-from pseudocohort.cohort.dictionary import Dictionary, write_dictionary
+from pseudocohort.cohort.dictionary import Dictionary, Item, write_dictionary
+from pseudocohort.measures.line import measure
 from pseudocohort.report import pictures, words
 from pseudocohort.report.page import write_page
-from pseudocohort.report.tables import number
+from pseudocohort.report.tables import coded, number, rounded
 from report_texts import texts
 
 QUIET = re.compile(r"base64,[A-Za-z0-9+/=]+")
@@ -86,7 +87,7 @@ def test_page_loads_nothing_and_names_every_picture(run, language):
     assert anchors <= {a["id"] for _, a in page.tags if "id" in a}
     assert dict(page.tags)["html"]["lang"] == language
     heads = [a for tag, a in page.tags if tag == "th"]
-    assert all(a.get("scope") in ("col", "row") for a in heads)
+    assert all(a.get("scope") in ("col", "row", "colgroup") for a in heads)
 
 
 def test_first_screen_tells_verdicts_uses_and_what_is_never_kept_before_anything_else(english):
@@ -270,11 +271,88 @@ def test_disclosure_says_which_evidence_there_is(run, english, tmp_path):
     assert "share of pseudo rows of items equal to a row trained on" in part
 
 
+def test_lights_and_uses_name_what_is_missed_or_open(run, tmp_path):
+    wide = [line | {"interval": [-9.0, 9.0]} if line["key"] in ("missing_rate", "worst_missing") else line
+            for line in made_page.lines({"transfer": "unclear", "group_marginal": "beyond"})]  # fmt: skip
+    paths = made_page.write_run(tmp_path / "run", wide)
+    text = written(run, tmp_path, summary=paths["summary"])
+    light = next(part for part in re.findall(r"<li class.*?</li>", text, re.DOTALL) if "Items: misses goals" in part)
+    assert "(2 of them: interval reaches beyond)" in light
+    assert re.search(r"Missed: [^<]*: distribution of single items; [^<]*: distribution of single items<", light)
+    assert "Unclear: what is learnt on pseudo people" in light  # items and items by group are one light
+    assert "Items by group:" not in text[: text.index('id="headline"')]
+    uses = text[text.index('id="uses"') : text.index('id="headline"')]
+    assert re.search(r"machine learning on items</b>[^·]*?\(unclear\)[^·]*?Unclear: what is learnt", uses)
+    assert re.search(r"missing values</b>[^·]*?\(too few people to tell\)[^·]*?reaches beyond: missing values", uses)
+    row = next(row for row in re.findall(r"<tr>.*?</tr>", text, re.DOTALL) if "worst single item by missing" in row)
+    assert "✔ meets its goal (interval reaches beyond)" in row
+    assert "✔ meets theory" in text
+    assert "No copies of real people: meets its goals" in text
+
+
+def test_privacy_is_not_proven_on_the_first_screen(english, japanese):
+    for text, told in ((english, "no evidence of privacy"), (japanese, "プライバシーの根拠ではない")):
+        assert told in text[: text.index('id="verdict"')]
+
+
+def test_limits_tell_what_scores_and_distant_sites_are_worth(run, tmp_path):
+    slope, far = measure("holdout_score_slope", 0.42968), measure("linkage_far", 3.7256, ratio=1.07)
+    paths = made_page.write_run(tmp_path / "run", [slope, far])
+    text = written(run, tmp_path, summary=paths["summary"])
+    limits = text[text.index('<section id="limits">') : text.index('<section id="people">')]
+    assert "effects of scores are 0.430 of those among the founders" in limits
+    assert "Between 1 and 5 cM it is 3.73 times the real one." in limits
+
+
+def test_relatives_of_the_pedigree_are_counted(run, tmp_path):
+    line = measure("kinship_by_pedigree", 1.0, sibs=7, half_sibs=11, cousins=13, theory=1.0)
+    paths = made_page.write_run(tmp_path / "run", [line])
+    text = written(run, tmp_path, summary=paths["summary"])
+    assert "no recorded relatives" in text
+    assert "7 pairs of full sibs or nearer, 11 of half sibs or nearer, 13 of cousins or nearer" in text
+
+
+def test_items_and_their_categories_are_told_by_their_labels(run, tmp_path):
+    coded = Item(name="drink", type="nominal", group="questionnaire", label="Drinking", label_ja="飲酒",
+                 categories=("a", "b"), category_labels=("Never", "Daily"))  # fmt: skip
+    write_dictionary(tmp_path / "dictionary.tsv", Dictionary((*made_page.DICTIONARY.rows, coded)))
+    lines = [measure("worst_marginal", 0.1, ratio=2.0, item="glucose"),
+             measure("worst_category", 0.9, z=0.0, item="drink", category="a", categories=9, carriers=20)]  # fmt: skip
+    paths = made_page.write_run(tmp_path / "run", lines)
+    for language, told in (("en", ("Glucose", "Drinking = Never;")), ("ja", ("血糖", "飲酒 = なし；"))):
+        more = {"summary": paths["summary"], "dictionary": tmp_path / "dictionary.tsv", "language": language}
+        text = written(run, tmp_path, **more)
+        assert all(f'<span class="note">{note}' in text for note in told)
+    report = tmp_path / "import.json"
+    report.write_text(json.dumps({"items": {"missing_by_reason": {"glucose": {"refused": 20}}}}))
+    text = written(run, tmp_path, import_report=report)
+    assert '<th scope="row">missing by reason: Glucose: refused</th><td>20</td>' in text
+
+
+def test_texts_in_backticks_are_code_and_models_have_no_keys(english):
+    bare = english[english.index("<body>") : english.index("<script>")]
+    assert "`" not in re.sub(r"<pre>.*?</pre>", "", bare, flags=re.DOTALL)
+    assert "where the dictionary says <code>not asked</code>" in bare
+    assert "Sequential CART falls short of the network: classifier 0.979 for 0.535" in bare
+    assert str(coded("a `<b>` & c")) == "a <code>&lt;b&gt;</code> &amp; c"
+
+
+def test_hits_of_pseudo_people_are_those_scaled(run, tmp_path):
+    table = tmp_path / "associations.tsv"
+    table.write_text("trait\thits_real [count]\thits_synthetic [count]\thits_synthetic_scaled [count]\n"
+                     "height\t7\t11\t8\n")  # fmt: skip
+    text = written(run, tmp_path, associations=table)
+    head, row = re.search(r'<table class="sortable" id="traits">(.*?)<tbody>(.*?)</tbody>', text, re.DOTALL).groups()
+    assert re.findall(r'colspan="(\d)">(\w+)<', head) == [("2", "hits")]
+    assert re.findall(r'class="n"[^>]*><button type="button">(\w+)<', head) == ["real", "pseudo"]
+    assert re.findall(r">(\d+)</td>", row) == ["7", "8"]
+
+
 def test_a_page_without_figures_escapes_what_it_is_told(run, tmp_path):
     found = made_page.line_of("group_marginal", "beyond", "a <group> & more")
     paths = made_page.write_run(tmp_path / "run", [found])
     text = written(run, tmp_path, summary=paths["summary"], figures=tmp_path)
-    assert "Items by group: misses goals" in text
+    assert "Items: misses goals" in text
     assert "a &lt;group&gt; &amp; more" in text
     assert "<img" not in text
 
@@ -286,6 +364,14 @@ def test_a_page_without_figures_escapes_what_it_is_told(run, tmp_path):
 )  # fmt: skip
 def test_numbers_are_short(value, text):
     assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(2.8e-8, "0.000"), (-4.2e-5, "0.000"), (5e-4, "0.000500"), (0, "0"), (0.0, "0"), (None, "–"), (1.5, "1.50")],
+)
+def test_what_is_next_to_nothing_has_three_decimals(value, text):
+    assert rounded(value) == text
 
 
 def _colours(style, scheme):

@@ -107,6 +107,14 @@ def test_page_fits_a_telephone(run, language, tmp_path):
     assert 100 < seen["h1"] <= 360
 
 
+def test_verdicts_stand_on_a_telephones_screen(run, tmp_path):
+    script = """{right: Math.max(...Array.from(d.querySelectorAll('#headline td.verdict'))
+      .map(v => v.getBoundingClientRect().right)), rows: d.querySelectorAll('#headline tbody tr').length}"""
+    seen = browser.narrow(run[0] / "en.html", tmp_path, script, 360)
+    assert seen["rows"] > 5
+    assert 50 < seen["right"] <= 360
+
+
 @pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext is not installed")
 def test_print_has_every_table_and_opens_what_is_closed(run, tmp_path):
     browser.opened(run[0] / "en.html", tmp_path, "--no-pdf-header-footer", f"--print-to-pdf={tmp_path}/page.pdf")
@@ -117,6 +125,8 @@ def test_print_has_every_table_and_opens_what_is_closed(run, tmp_path):
         assert cell in text
     last = text[text.index("allele frequency at common sites") :]
     assert last.count("meets its goal") > 50
+    pages = subprocess.run(command, capture_output=True, check=True, text=True).stdout.split("\f")
+    assert sum(page.lstrip().startswith("measure ") for page in pages) >= 2  # heads stand on every page of a table
 
 
 def test_screenshot_has_text_lights_and_pictures(run, tmp_path):

@@ -255,7 +255,7 @@ GENOME_FAULTS = {
         lost_linkage,
         "linkage_near linkage_middle linkage_far linkage_distance linkage_region haplotype_heterozygosity "
         "haplotype_windows ancestry_nearest ancestry_between",
-        "ancestry ancestry_within inbreeding",
+        "ancestry ancestry_within inbreeding stratum_fst stratum_fst_theory",
     ),
     "copied people": Fault(copied_people, "copied_genomes drift singletons"),  # neither drift nor loss
     "doubled haplotypes": Fault(
@@ -310,15 +310,20 @@ def test_a_fault_of_relatedness_is_caught(linked, tmp_path, name):
 PSEUDO = ("synthetic", "matched")
 
 
-def write_cohort(folder, cohort: str, effect: Callable = dict, scale: float = 1.05) -> None:
+def write_cohort(
+    folder, cohort: str, effect: Callable = dict, scale: float = 1.05, lost: float = 0.0, stray: tuple[int, ...] = ()
+) -> None:
     """Results of six traits of three hits each.  effect: what becomes of a trait's {row: effect}.  scale: of the
-    chi-square statistics."""
+    chi-square statistics.  lost: share of the hits' sites that are not tested.  stray: traits of permuted people with
+    a hit."""
     hits, rng = np.random.default_rng(1), np.random.default_rng([2, sorted(ASSOCIATED).index(cohort)])
     (folder / cohort).mkdir()
     for trait in range(6):
         planted = dict(zip(hits.permutation(3000)[:3].tolist(), hits.permutation([-0.24, 0.2, 0.28]), strict=True))
-        effects = {} if cohort == "permuted" else effect(planted)
-        write_gwas_ssf(association_table(scale, effects, ASSOCIATED[cohort], rng), folder / cohort, f"t{trait}")
+        effects = ({300 + 400 * trait: 0.4} if trait in stray else {}) if cohort == "permuted" else effect(planted)
+        table = association_table(scale, effects, ASSOCIATED[cohort], rng)
+        table = table.drop(index=[row for row in planted if hits.random() < lost])
+        write_gwas_ssf(table.reset_index(drop=True), folder / cohort, f"t{trait}")
 
 
 @pytest.fixture(scope="module")
@@ -346,9 +351,15 @@ ASSOCIATION_FAULTS = {
     "inflated": Fault(
         {"cohorts": PSEUDO, "scale": 1.4},
         INFLATION,
-        "lambda_gc_matched mean_chi_square_matched effect_error false_hits",
+        "lambda_gc_matched mean_chi_square_matched lambda_gc_by_trait effect_error false_hits",
     ),
     "leaking permutation": Fault({"cohorts": ("permuted",), "scale": 1.4}, "permuted_lambda_gc"),
+    "hits of a permutation": Fault({"cohorts": ("permuted",), "scale": 1.0, "stray": (1, 3)}, "permuted_hits"),
+    "lost hit sites": Fault(
+        {"cohorts": PSEUDO, "lost": 0.7},
+        "hits_tested replication_nominal replication_genome_wide hit_count",
+        "mean_chi_square",
+    ),
     "halved effects": Fault(
         {"cohorts": PSEUDO, "effect": lambda e: {row: b / 2 for row, b in e.items()}},
         "effect_slope replication_genome_wide hit_count",
@@ -365,7 +376,7 @@ ASSOCIATION_FAULTS = {
     ),
     "invented hits": Fault(
         {"cohorts": PSEUDO, "effect": lambda e: e | {(row + 1100) % 3000: 0.4 for row in e}},
-        "false_hits hit_count",
+        "false_hits false_hits_matched hit_count",
         "mean_chi_square mean_chi_square_matched",
     ),
 }

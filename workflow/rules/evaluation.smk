@@ -287,6 +287,7 @@ rule figures_associations:
     input:
         arrays="results/evaluation/associations.npz",
         heritability="results/evaluation/heritability.json",
+        dictionary="results/real/dictionary.tsv",
     output:
         figure("manhattan", "Associations"),
         figure("qq", "Associations"),
@@ -299,6 +300,7 @@ rule figures_associations:
     localrule: True
     params:
         language=config["language"],
+        rank_normalise=config["association"]["rank_normalise"],
         code=code("figures_associations"),
     message:
         "Figures of the associations"

@@ -10,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from pseudocohort.evaluation.divergence import ALIKE, ONE
 from pseudocohort.evaluation.metrics import (
     FOLDS,
     HOLDOUT,
-    MINIMUM_PEOPLE,
+    Comparison,
     compared,
     draws,
     folds,
@@ -21,24 +22,27 @@ from pseudocohort.evaluation.metrics import (
     ks_distance,
     real_halves,
     resample_families,
+    shifted,
 )
+from pseudocohort.evaluation.real_cells import hidden_cells
 from pseudocohort.evaluation.sites import Sample
 from pseudocohort.evaluation.structure import fitted
 from pseudocohort.measures.line import measure
 
 RESAMPLES = 200
 FEWEST = 10  # people in a half, and of a stratum in a half
-ONE = "one stratum"
 
 
 class Projected(NamedTuple):
     """Axes fitted on one half of the holdout: its people (n, axes), the other half's (m, axes), pseudo people's
-    (p, axes), all in standard deviations of the first.  first, second: their row numbers in the table of people.
+    (p, axes), and those of unlinked genomes, the naive method: every site's column of the pseudo people shuffled over
+    them; all in standard deviations of the first.  first, second: their row numbers in the table of people.
     sites: number used."""
 
     base: np.ndarray
     held: np.ndarray
     made: np.ndarray
+    naive: np.ndarray
     first: np.ndarray
     second: np.ndarray
     sites: int
@@ -64,29 +68,32 @@ def projections(samples: Sequence[Sample], people: pd.DataFrame, rng: np.random.
     halves = [np.flatnonzero(part == half) for half in HOLDOUT]
     if min(map(len, halves)) < FEWEST:
         return []
-    found = []
+    found, naive = [], rng.permuted(pseudo, axis=1)
     for first, second in (halves, halves[::-1]):
         project, _, sites = fitted(real[:, first], rng)
-        base, held, made = (project(x) for x in (real[:, first], real[:, second], pseudo))
-        found.append(Projected(*(x / base.std(axis=0) for x in (base, held, made)), rows[first], rows[second], sites))
+        places = [project(x) for x in (real[:, first], real[:, second], pseudo, naive)]
+        found.append(Projected(*(x / places[0].std(axis=0) for x in places), rows[first], rows[second], sites))
     return found
 
 
 def position_metrics(both: Sequence[Projected], family: np.ndarray, rng: np.random.Generator) -> list[dict]:
     """Mean Kolmogorov-Smirnov distance along the axes: of pseudo people, and of strangers, to other strangers."""
 
-    def distances(p: Projected) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    def distances(p: Projected, points: np.ndarray, left_out: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
         relatives = family[p.second]
         halves = real_halves(relatives, np.full(len(relatives), "A"), rng, parts=("A", "A"))
-        for d in draws(halves, folds(relatives, len(p.made), rng), rng, FOLDS):
-            yield d.fold, _along(p.made[d.drawn], p.held[d.first]), _along(p.held[d.second], p.held[d.first])
+        for d in draws(halves, folds(relatives, len(points), rng), rng, left_out):
+            yield d.fold, _along(points[d.drawn], p.held[d.first]), _along(p.held[d.second], p.held[d.first])
 
-    pairs = (
-        (a[0], np.concatenate([a[1], b[1]]), np.concatenate([a[2], b[2]]))
-        for a, b in zip(*map(distances, both), strict=False)
-    )
-    result = judged(pairs, np.nanmean, min(len(p.second) for p in both))
-    return [compared("ancestry", result, axes=both[0].base.shape[1], sites=min(p.sites for p in both))]
+    def comparison(name: str, left_out: int) -> Comparison:
+        pairs = (
+            (a[0], np.concatenate([a[1], b[1]]), np.concatenate([a[2], b[2]]))
+            for a, b in zip(*(distances(p, getattr(p, name), left_out) for p in both), strict=False)
+        )
+        return judged(pairs, np.nanmean, min(len(p.second) for p in both))
+
+    more = {"axes": both[0].base.shape[1], "sites": min(p.sites for p in both)}
+    return [compared("ancestry", comparison("made", FOLDS), baseline=comparison("naive", 0).ratio, **more)]
 
 
 def _along(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -108,7 +115,7 @@ def strata_metrics(
         return [], {}
     made_code = np.searchsorted(names, of[kept])
     again = rng.integers(len(kept), size=(RESAMPLES, len(kept)))
-    found, drawn, counts = [], [], np.zeros((2, len(names), len(names)))
+    found, naive, drawn, counts = [], [], [], np.zeros((2, len(names), len(names)))
     for p in both:
         first, second = (np.flatnonzero(np.isin(stratum[rows], names)) for rows in (p.first, p.second))
         code, held_code = (np.searchsorted(names, stratum[r]) for r in (p.first[first], p.second[second]))
@@ -116,12 +123,14 @@ def strata_metrics(
         sides = ((p.held[second], held_code), (p.made[kept], made_code))
         some = [resample_families(np.arange(len(second)), family[p.second[second]], rng) for _ in range(RESAMPLES)]
         found.append([statistics(*side, centres) for side in sides])
+        naive.append(statistics(p.naive[kept], made_code, centres))
         drawn.append(
             [[statistics(x[r], c[r], centres) for r in rows] for (x, c), rows in zip(sides, (some, again), strict=True)]
         )
         for table, (points, own) in zip(counts, sides, strict=True):
             np.add.at(table, (own, nearest(points, centres)), 1)
-    lines = _lines(np.mean(found, axis=0), np.mean(drawn, axis=0), len(names), min(len(p.second) for p in both))
+    means = (np.mean(x, axis=0) for x in (found, drawn, naive))
+    lines = _lines(*means, len(names), min(len(p.second) for p in both))
     return lines, confusions(names, *counts) if len(names) > 1 else {}
 
 
@@ -131,24 +140,24 @@ def nearest(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
 
 
 def statistics(points: np.ndarray, code: np.ndarray, centres: np.ndarray) -> tuple[float, float, float]:
-    """Share of people nearest to their own stratum's centre; share of the variance that is between strata; mean
-    variance within strata.  points: (n, axes); code: (n,) number of the stratum."""
-    within = points - _means(points, code, len(centres))[code]
+    """Share of people nearest to their own stratum's centre; share of the variance that is between strata, without
+    what chance puts there (adjusted R^2); mean variance within strata.  points: (n, axes); code: (n,) number of the
+    stratum."""
+    n, k = len(points), len(centres)
+    within = points - _means(points, code, k)[code]
     total = ((points - points.mean(axis=0)) ** 2).sum()
     own = (nearest(points, centres) == code).mean()
-    return float(own), float(1 - (within**2).sum() / total), float((within**2).mean())
+    between = 1 - ((within**2).sum() / max(n - k, 1)) / (total / (n - 1))
+    return float(own), float(between), float((within**2).mean())
 
 
 def confusions(names: list[str], real: np.ndarray, made: np.ndarray) -> dict:
     """Shares of each stratum's people by nearest stratum, from counts (strata, strata).
 
-    NaN instead of fewer than MINIMUM_PEOPLE real people, and in such a row of the next smallest number too: one hidden
-    cell of a row would follow from the others.
+    NaN instead of fewer than MINIMUM_PEOPLE real people, and of as many others of the row as `hidden_cells` tells.
     """
     shares = [table / np.maximum(table.sum(axis=1, keepdims=True), 1) for table in (real, made)]
-    few = (real > 0) & (real < MINIMUM_PEOPLE)
-    next_one = np.argmin(np.where(few, np.inf, real), axis=1)
-    few[few.any(axis=1), next_one[few.any(axis=1)]] = True
+    few = np.array([hidden_cells(row) for row in real])
     return {
         "confusion/strata": list(names),
         "confusion/holdout": np.where(few, np.nan, shares[0]),
@@ -161,15 +170,24 @@ def _means(points: np.ndarray, code: np.ndarray, strata: int) -> np.ndarray:
     return np.column_stack([np.bincount(code, x, strata) for x in points.T]) / size[:, None]
 
 
-def _lines(found: np.ndarray, draws: np.ndarray, strata: int, people: int) -> list[dict]:
-    """found: (2, 3) statistics of holdout and pseudo people; draws: (2, RESAMPLES, 3)."""
-    lines, (real, made) = [], found
-    for i, key in enumerate(("ancestry_nearest", "ancestry_between")):
-        error = np.sqrt(draws[:, :, i].var(axis=1).sum())
-        ends = np.quantile(draws[1, :, i], [0.025, 0.975])
-        numbers = {"floor": real[i], "z": (made[i] - real[i]) / error if error else None, "interval": ends}
-        reason = ONE if strata == 1 else None
-        lines.append(measure(key, made[i], **numbers, people=people, reason=reason, strata=strata))
-    ends = np.quantile(draws[1, :, 2] / draws[0, :, 2], [0.025, 0.975])
-    numbers = {"floor": real[2], "ratio": made[2] / real[2], "interval": ends}
-    return [*lines, measure("ancestry_within", made[2], **numbers, people=people, strata=strata)]
+def _lines(found: np.ndarray, draws: np.ndarray, naive: np.ndarray, strata: int, people: int) -> list[dict]:
+    """found: (2, 3) statistics of holdout and pseudo people; draws: (2, RESAMPLES, 3); naive: (3,), of unlinked
+    genomes.  Drawing people again moves the share between strata up: the interval is moved back, on the log scale."""
+    (real, made), more = found, {"people": people, "strata": strata}
+    one = ONE if strata == 1 else None
+    error = np.sqrt(draws[:, :, 0].var(axis=1).sum())
+    ends = np.quantile(draws[1, :, 0], [0.025, 0.975])
+    numbers = {"floor": real[0], "z": (made[0] - real[0]) / error if error else None, "interval": ends}
+    lines = [measure("ancestry_nearest", made[0], **numbers, baseline=naive[0], reason=one, **more)]
+    for i, key in ((1, "ancestry_between"), (2, "ancestry_within")):
+        reason = one if i == 1 else None
+        if i == 1 and one is None and np.quantile(draws[0, :, 1], 0.025) <= 0:
+            reason = ALIKE
+        numbers = {"floor": real[i]}
+        if reason is None:
+            with np.errstate(all="ignore"):
+                logs = np.log(draws[1, :, i] / draws[0, :, i])
+            ends = np.exp(shifted(float(np.log(made[i] / real[i])), logs)) if made[i] > 0 < real[i] else None
+            numbers |= {"ratio": made[i] / real[i], "interval": ends, "baseline": naive[i] / real[i]}
+        lines.append(measure(key, made[i], **numbers, reason=reason, **more))
+    return lines

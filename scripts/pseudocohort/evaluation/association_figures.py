@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pseudocohort.evaluation.association_results import Results
+from pseudocohort.evaluation.inflation import grown
 
 if TYPE_CHECKING:
     from pseudocohort.evaluation.associations import Trait
@@ -16,7 +17,7 @@ STRONGEST = 20_000
 PICTURES = 12  # traits with a Manhattan plot of their own
 QQ_POINTS = 300
 COLUMNS = (
-    *["lambda real", "lambda holdout", "lambda pseudo", "lambda pseudo scaled", "lambda holdout scaled"],
+    *["lambda real", "lambda holdout", "lambda pseudo", "lambda pseudo scaled"],
     *["n real", "n holdout", "n pseudo", "hits real", "hits pseudo", "false hits"],
     *["lambda matched", "lambda permuted"],
 )
@@ -64,16 +65,12 @@ def trait_arrays(traits: list["Trait"]) -> dict[str, np.ndarray]:
     def lam(trait, cohort):
         return trait.inflation[cohort][0, 0] if cohort in trait.inflation else np.nan
 
-    def scaled(trait, cohort):
-        shared = trait.shared.get(cohort)
-        return np.nan if shared is None else 1 + (shared[1, 0, 0] - 1) * trait.n["real"] / trait.n[cohort]
-
     rows = [
         [
             *(lam(t, c) for c in ("real", "holdout", "synthetic")),
-            *(scaled(t, c) for c in ("synthetic", "holdout")),
+            grown(t, 0)[0],
             *(t.n.get(c, np.nan) for c in ("real", "holdout", "synthetic")),
-            *(t.hits["real"], len(t.made), t.false["synthetic"]),
+            *(len(t.known), len(t.made), len(t.false["synthetic"])),
             *(lam(t, c) for c in ("matched", "permuted")),
         ]
         for t in traits

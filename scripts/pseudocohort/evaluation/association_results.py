@@ -19,6 +19,7 @@ CHROMOSOME = 64  # blocks that a chromosome may have
 BINS, WIDEST = 1000, 2.5  # of |z| in which medians are looked for; that of no inflation is 0.67
 SIGNAL = 4.0  # -log10 p; a hit with no real p below this nearby is a false one
 WINDOW = 500_000  # bp
+GENOME_WIDE = float(-np.log10(5e-8))
 
 
 class Results(NamedTuple):
@@ -121,12 +122,27 @@ def beside(leads: pd.DataFrame, results: Results | None, name: str) -> pd.DataFr
     return leads.assign(**found)
 
 
-def false_leads(leads: pd.DataFrame, real: Results, signal: float = SIGNAL, window: int = WINDOW) -> int:
-    """Leads (chromosome `number`, pos) with no site of -log10 p >= signal within `window` bp in the real results."""
-    strong = real.log10p >= signal
-    chrom, pos = real.chrom[strong], real.pos[strong]
-    near = [(np.abs(pos[chrom == c] - p) <= window).any() for c, p in zip(leads["number"], leads["pos"], strict=True)]
-    return len(near) - int(sum(near))
+def near_signal(
+    chrom: np.ndarray, pos: np.ndarray, real: Results, signal: float = SIGNAL, window: int = WINDOW
+) -> np.ndarray:
+    """Which places (k,) have a site of -log10 p >= signal within `window` bp in the real results, (k,) bool."""
+    strong, near = real.log10p >= signal, np.zeros(len(pos), dtype=bool)
+    for c in np.unique(chrom):
+        here = chrom == c
+        known = np.append(np.sort(real.pos[strong & (real.chrom == c)]), np.iinfo(np.int64).max)
+        near[here] = known[np.searchsorted(known, pos[here] - window)] <= pos[here] + window
+    return near
+
+
+def false_leads(leads: pd.DataFrame, real: Results) -> pd.DataFrame:
+    """number, pos of the leads (chromosome `number`, pos) with no real signal nearby."""
+    near = near_signal(leads["number"].to_numpy(), leads["pos"].to_numpy(dtype=np.int64), real)
+    return leads.loc[~near, ["number", "pos"]]
+
+
+def at_fewer_people(leads: pd.DataFrame, ratio: float) -> pd.DataFrame:
+    """The leads that are expected to be hits again of `ratio` times as many people; all of them from ratio 1 on."""
+    return leads if ratio >= 1 else leads[scaled_log10p(leads["beta"], leads["se"], ratio) >= GENOME_WIDE]
 
 
 def scaled_log10p(beta: np.ndarray, se: np.ndarray, ratio: float) -> np.ndarray:

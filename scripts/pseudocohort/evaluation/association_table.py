@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from pseudocohort.evaluation.associations import COHORTS
+from pseudocohort.evaluation.real_cells import whole_tens
 from pseudocohort.files import atomic
 
 # What a column holds and in what unit, in the file's order; {} is the cohort.
@@ -20,16 +22,20 @@ BY_COHORT = (
     ("ldsc_intercept_{}", "chi-square"),
 )
 OTHERS = (
-    *[("hits_synthetic_scaled", "count"), ("false_hits_synthetic", "count"), ("prs_people", "people")],
+    *[("hits_real_all", "count"), ("hits_synthetic_all", "count"), ("false_hits_synthetic", "count")],
+    *[("prs_people", "people")],
     *[("prs_r2_synthetic", "share of variance"), ("prs_r2_real", "share of variance")],
     *[("prs_sites_synthetic", "count"), ("prs_sites_real", "count")],
 )
+# Numbers of real people by item; those of matched people are the holdout's.
+REAL_PEOPLE = ("n_real", "n_holdout", "n_matched", "prs_people")
 HERITABILITY = {"h2": "h2", "h2_se": "h2_se", "liability": "h2_liability"}
 
 
 def trait_table(associations: list[dict], heritability: dict[str, dict], scores: list[dict]) -> pd.DataFrame:
     """A row a trait in the order of `associations`; columns `NAME [unit]`, of those that some trait has.
 
+    Numbers of real people are told in whole tens: differences of few between items would tell of these few.
     associations, scores: rows of `per_trait`.  heritability: `cohorts` of heritability.json.
     """
     rows = {row["trait"]: dict(row) for row in associations}
@@ -44,6 +50,9 @@ def trait_table(associations: list[dict], heritability: dict[str, dict], scores:
             if trait in rows:
                 rows[trait] |= more
     table = pd.DataFrame(list(rows.values()) or {"trait": []})
+    for name in [c for c in table if c in REAL_PEOPLE]:
+        people = whole_tens(pd.to_numeric(table[name]).to_numpy(dtype=float))
+        table[name] = np.where(people > 0, people, np.nan)
     columns = [(name.format(cohort), unit) for name, unit in BY_COHORT for cohort in COHORTS] + list(OTHERS)
     known = {name: f"{name} [{unit}]" for name, unit in columns if name in table and table[name].notna().any()}
     return table[["trait", *known]].rename(columns=known)

@@ -3,7 +3,7 @@
 Hits are clumped (rule hits). Real hits are found in the founders (train); pseudo and holdout are then asked for the
 same sites. The holdout is the noise floor: effects at hits shrink there too (winner's curse). It is smaller than the
 pseudo cohort, so that distances are those of `matched`, as many pseudo people as it has, and statistics of all pseudo
-people are scaled to the founders' number where stated.
+people are brought to the founders' number where stated (hits of both to the smaller number).
 """
 
 import logging
@@ -17,23 +17,25 @@ import pandas as pd
 from pseudocohort import counter
 from pseudocohort.evaluation.association_figures import hit_arrays, keep_strongest, points, trait_arrays
 from pseudocohort.evaluation.association_results import (
+    GENOME_WIDE,
     GROUPS,
     Results,
     as_arrays,
+    at_fewer_people,
     beside,
     false_leads,
     inflation,
-    scaled_log10p,
+    near_signal,
     shared,
     used_groups,
 )
 from pseudocohort.evaluation.effects import effect_lines
-from pseudocohort.evaluation.inflation import hit_lines, inflation_lines, permuted_lines
+from pseudocohort.evaluation.hits import hit_lines
+from pseudocohort.evaluation.inflation import inflation_lines, permuted_lines
 from pseudocohort.genetics.results import read_association, traits_in
 from pseudocohort.measures.line import measure
 
 log = logging.getLogger("pseudocohort")
-GENOME_WIDE = float(-np.log10(5e-8))
 SUGGESTIVE = 5.0  # used instead where fewer than FEW hits reach genome-wide significance
 FEW = 5
 OTHERS = ("holdout", "matched", "synthetic", "permuted")
@@ -45,10 +47,12 @@ class Trait(NamedTuple):
     """Summary of one trait.
 
     n, inflation, hits: by cohort: people, (2, 1 + GROUPS) of `inflation` over all its sites, number of hits.
-    shared: by cohort, (2, 2, 1 + GROUPS) the same of the sites that both have, real's first; of matched, the holdout's.
-    used: (GROUPS,) bool, groups that have sites.
+    shared: by cohort, (2, 2, 1 + GROUPS) the same of the sites that both have, real's first; of matched, the
+    holdout's; of `growth`, matched and all pseudo people.  used: (GROUPS,) bool, groups that have sites.
     leads: in real, p < 1e-5, with the other cohorts' effects at the same sites.
-    made: pseudo hits scaled to the founders' number (number, pos).  false: by cohort, hits without a real signal near.
+    known, made: hits (number, pos) of founders and pseudo people, both at the smaller of their numbers of people.
+    false: by cohort, hits (number, pos) without a real signal near; pseudo people's those of `made`.
+    near: share of the founders' sites that have a signal near.  stray: hits (number, pos) of permuted people.
     sites: tested in the last cohort, the permuted one.  peak: largest -log10 p in real.
     """
 
@@ -59,8 +63,11 @@ class Trait(NamedTuple):
     shared: dict[str, np.ndarray]
     used: np.ndarray
     leads: pd.DataFrame
+    known: pd.DataFrame
     made: pd.DataFrame
-    false: dict[str, int]
+    false: dict[str, pd.DataFrame]
+    near: float
+    stray: pd.DataFrame
     sites: int
     peak: float
 
@@ -80,7 +87,7 @@ def evaluate_associations(
 
     directories: of `write_association` for real and synthetic, and for holdout, matched and permuted where they are.
     leads: of the same, `read_leads`.  Traits missing in real or synthetic are left out and counted; a trait missing
-    elsewhere has no line there.  One trait is held at a time.
+    elsewhere has no line there.  One trait is held at a time, in three cohorts at most.
     """
     names = {c: set(traits_in(d)) for c, d in directories.items()}
     both = sorted(names["real"] & names["synthetic"])
@@ -108,33 +115,42 @@ def evaluate_associations(
 def summarise(
     name: str, files: Mapping[str, str | Path], leads: Mapping[str, pd.DataFrame], rng: np.random.Generator
 ) -> tuple[Trait, dict[str, np.ndarray]]:
-    """Summary of one trait, and its points for Manhattan and QQ plots; real and one other cohort are held at a time."""
+    """Summary of one trait, and its points for Manhattan and QQ plots; three cohorts are held at most."""
     real = as_arrays(read_association(files["real"], name))
     every = np.arange(len(real.key))
     n, whole, drawn = {"real": real.n}, {"real": inflation(real, every)}, points(real, "real", rng)
-    together, false, held = {}, {}, None
-    beyond = {c: table[table["log10p"] >= GENOME_WIDE] for c, table in leads.items()}
+    together, false, held, sites = {}, {}, {}, 0
+    hits = {c: table[table["log10p"] >= GENOME_WIDE] for c, table in leads.items()}
+    count = {c: len(table) for c, table in hits.items()}
     strong = leads["real"][leads["real"]["log10p"] >= SUGGESTIVE]
-    made, sites = beyond["synthetic"], 0
     for cohort in OTHERS:
         other = as_arrays(read_association(files[cohort], name)) if cohort in files else None
         strong = beside(strong, other, cohort) if cohort in BESIDE else strong
         if other is None:
             continue
-        n[cohort], whole[cohort] = other.n, inflation(other, np.arange(len(other.key)))
-        if cohort != "matched" or held is not None:
-            together[cohort] = _pair(held if cohort == "matched" else real, other)
+        n[cohort], whole[cohort], sites = other.n, inflation(other, np.arange(len(other.key))), len(other.key)
+        together |= _pairs(cohort, real, other, held)
         if cohort == "synthetic":
             drawn |= points(other, cohort, rng)
-            ratio = min(real.n / other.n, 1.0)
-            made = made[scaled_log10p(made["beta"], made["se"], ratio) >= GENOME_WIDE]
+            hits["synthetic"] = at_fewer_people(hits["synthetic"], real.n / other.n)
+            hits["real"] = at_fewer_people(hits["real"], other.n / real.n)
         if cohort in BESIDE:
-            false[cohort] = false_leads(made if cohort == "synthetic" else beyond[cohort], real)
-        held, sites = other if cohort == "holdout" else None, len(other.key)
+            false[cohort] = false_leads(hits[cohort], real)
+        held = {cohort: other}
+    known, made, stray = (hits.get(c, strong.iloc[:0])[["number", "pos"]] for c in ("real", "synthetic", "permuted"))
+    near = near_signal(real.chrom, real.pos, real).mean() if len(real.key) else np.nan
     return Trait(
-        name, n, whole, {c: len(t) for c, t in beyond.items()}, together, used_groups(real, every),
-        strong.assign(trait=name), made[["number", "pos"]], false, sites, float(real.log10p.max(initial=0.0)),
+        name, n, whole, count, together, used_groups(real, every), strong.assign(trait=name), known, made, false,
+        float(near), stray, sites, float(real.log10p.max(initial=0.0)),
     ), drawn  # fmt: skip
+
+
+def _pairs(cohort: str, real: Results, other: Results, held: dict[str, Results]) -> dict[str, np.ndarray]:
+    """`shared` of a Trait as far as a cohort and the one `held` before it give it."""
+    if cohort == "matched":
+        return {cohort: _pair(held["holdout"], other)} if "holdout" in held else {}
+    growth = {"growth": _pair(held["matched"], other)} if cohort == "synthetic" and "matched" in held else {}
+    return {cohort: _pair(real, other)} | growth
 
 
 def _pair(one: Results, other: Results) -> np.ndarray:
@@ -162,11 +178,15 @@ def stacked(traits: list[Trait], threshold: float) -> pd.DataFrame:
 
 
 def per_trait(trait: Trait) -> dict:
-    """One row of the table of traits: n, lambda GC, mean chi-square and hits of every cohort, and what follows."""
+    """One row of the table of traits: n, lambda GC, mean chi-square and hits of every cohort, and what follows.
+
+    Hits of real and synthetic are those at the smaller of their numbers of people, as in the line hit_count."""
     row = {"trait": trait.name}
     for cohort in COHORTS:
         lam, mean = trait.inflation[cohort][:, 0].tolist() if cohort in trait.n else (None, None)
         row |= {f"n_{cohort}": trait.n.get(cohort), f"lambda_gc_{cohort}": lam, f"mean_chi_square_{cohort}": mean}
         row[f"hits_{cohort}"] = trait.hits.get(cohort)
-    row |= {"hits_synthetic_scaled": len(trait.made), "false_hits_synthetic": trait.false["synthetic"]}
+    row |= {f"{key}_all": row[key] for key in ("hits_real", "hits_synthetic")}
+    row |= {"hits_real": len(trait.known), "hits_synthetic": len(trait.made)}
+    row["false_hits_synthetic"] = len(trait.false["synthetic"])
     return {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in row.items()}

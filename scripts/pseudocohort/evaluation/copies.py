@@ -6,8 +6,11 @@ hand out what it was given.
 
 import numpy as np
 
-from pseudocohort.evaluation.metrics import HOLDOUT
+from pseudocohort.evaluation.metrics import HOLDOUT, MINIMUM_PEOPLE
+from pseudocohort.evaluation.real_cells import few_or_number
 from pseudocohort.measures.line import TOO_FEW, measure
+
+SURE = 500  # real rows of which no two are equal; of fewer, chance may give what was not seen among them
 
 
 def row_copies(
@@ -23,20 +26,28 @@ def row_copies(
     real: (n, k), pseudo: (m, k) item values as numbers (categories as codes), NaN missing.  part: (n,) train, A
     or B; others are left out.  family: (n,), by default everyone's own.  At most `limit` rows a side are compared,
     drawn at random. Rows are equal when they are on every item that both have, which must be half of the items at
-    least; the floor is the share of holdout rows that equal a train row: what independent real people share.
+    least. The floor is the share of real rows that equal the row of another person of the train people: what chance
+    does. Where of SURE real rows or more none does, no pseudo row is equal by chance, and one is a copy.
     """
     family = np.arange(len(real)) if family is None else family
     train, held = (rng.permutation(np.flatnonzero(rows))[:limit] for rows in (part == "train", np.isin(part, HOLDOUT)))
     drawn = rng.permutation(len(pseudo))[:limit]
     codes = _codes(np.vstack([pseudo[drawn], real[train], real[held]]))
     p, t, h = np.split(codes, [len(drawn), len(drawn) + len(train)])
-    found, shared = _equal(p, t), _equal(h, t)
+    found, shared = _equal(p, t), _equal(np.vstack([t, h]), t, np.arange(len(t) + len(h)))
+    number = int(shared.sum())
+    least = np.arange(len(shared)) < (number if number == 0 else max(number, MINIMUM_PEOPLE))
+    impossible = len(shared) >= SURE and not number
     line = measure(
         "copies",
         found.mean() if len(p) else None,
-        floor=shared.mean() if len(h) else None,
-        z=_excess(found, shared),
+        floor=least.mean() if len(shared) else None,
+        z=None if impossible else _excess(found, least),
         interval=_share_interval(int(found.sum()), len(p)),
+        found=int(found.sum()),
+        pseudo=len(p),
+        shared=few_or_number(number),
+        rows=len(shared),
     )
     return {"copies": line, "nearer_train": _nearest(real, pseudo[drawn], train, held, family)}
 
@@ -114,9 +125,10 @@ def _codes(values: np.ndarray) -> np.ndarray:
     return codes
 
 
-def _equal(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+def _equal(rows: np.ndarray, others: np.ndarray, own: np.ndarray | None = None) -> np.ndarray:
     """Which rows equal at least one of the others on all items that both have (at least half of all): (n,) bool.
 
+    own: (n,) position among the others that is the row itself, which is left out.
     Items with many values first, so that few candidates are left for the rest.
     """
     found = np.zeros(len(rows), dtype=bool)
@@ -124,9 +136,9 @@ def _equal(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
         return found
     order = np.argsort([-len(np.unique(column)) + 2 * (column < 0).sum() for column in others.T], kind="stable")
     rows, others = rows[:, order], np.ascontiguousarray(others[:, order])
-    columns = np.ascontiguousarray(others.T)
+    columns, everyone = np.ascontiguousarray(others.T), np.arange(len(others))
     for i, row in enumerate(rows):
-        left = np.arange(len(others))
+        left = everyone if own is None else everyone[everyone != own[i]]
         for j in np.flatnonzero(row >= 0):
             values = columns[j, left]
             left = left[(values == row[j]) | (values < 0)]

@@ -1,6 +1,7 @@
 """Single items, real against pseudo: distribution, missing values and their reasons, dispersion, categories, rules."""
 
 import numpy as np
+from scipy.special import betaincinv
 
 from pseudocohort.evaluation.metrics import (
     RESAMPLES,
@@ -17,7 +18,7 @@ from pseudocohort.measures.line import measure
 
 CARRIERS = 20  # categories with fewer real people are not judged
 # A single item's standard deviation, and a single category's share, over the real ones: what lies between is no fault,
-# whatever its significance in many people; what lies outside is told by how many standard errors it does.
+# whatever its significance in many people; what lies outside is one where it does beyond doubt.
 TOLERATED = {"deviation": (0.9, 1.1), "category": (0.8, 1.25)}
 
 
@@ -168,7 +169,11 @@ def _deviation(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _categories(setting: Setting, real: Table, pseudo: Table) -> list[dict]:
-    """Shares of categories with at least 20 real carriers."""
+    """Shares of categories with at least 20 real carriers.
+
+    The worst is the one whose interval lies farthest outside of what is tolerated; where none does, the one most
+    standard errors outside.
+    """
     train = real.values[setting.train]
     pairs = [
         (j, c)
@@ -184,13 +189,34 @@ def _categories(setting: Setting, real: Table, pseudo: Table) -> list[dict]:
 
     result = setting.compare(lambda x, y: np.abs(np.log(shares(x) / shares(y))), real.values, pseudo.values)
     share, other = shares(train), shares(pseudo.values)
-    n = np.array([[np.isfinite(x[:, j]).sum() + 1 for j, _ in pairs] for x in (train, pseudo.values)])
-    bounds = np.multiply.outer(TOLERATED["category"], share)
-    z = beyond(other, np.sqrt(share * (1 - share) * (1 / n).sum(axis=0)), bounds)
-    worst = _farthest(z, other / share)
+    n = np.array([[np.isfinite(x[:, j]).sum() for j, _ in pairs] for x in (train, pseudo.values)])
+    counts = np.array([[(x[:, j] == c).sum() for j, c in pairs] for x in (train, pseudo.values)])
+    low, high = ratio_intervals(counts, n)
+    z = beyond(other, np.sqrt(share * (1 - share) * (1 / (n + 1)).sum(axis=0)),
+               np.multiply.outer(TOLERATED["category"], share))  # fmt: skip
+    with np.errstate(divide="ignore"):
+        surely = np.maximum(np.log(low / TOLERATED["category"][1]), np.log(TOLERATED["category"][0] / high))
+    worst = int(surely.argmax()) if surely.max() > 0 else _farthest(z, other / share)
     j, category = pairs[worst]
     item, code = setting.items[j].name, setting.items[j].categories[category]
+    interval = (float(low[worst]), float(high[worst]))
     return [
         compared("categories", result, carriers=CARRIERS),
-        measure("worst_category", other[worst] / share[worst], z=z[worst], item=item, category=code),
-    ]
+        measure("worst_category", other[worst] / share[worst], interval=interval, item=item, category=code,
+                categories=len(pairs), carriers=CARRIERS),
+    ]  # fmt: skip
+
+
+def ratio_intervals(counts: np.ndarray, n: np.ndarray, level: float = 0.05) -> np.ndarray:
+    """Intervals of k ratios of shares, second over first, that all hold at once with 95 %: (2, k) low, high.
+
+    counts: (2, k) carriers of n (2, k) people.  Given the sum of two Poisson counts the second is binomial with
+    probability q, q / (1 - q) = ratio n_2 / n_1 (Przyborowski and Wilenski 1940); of q Clopper and Pearson's interval,
+    at level / k (Bonferroni).
+    """
+    first, second = counts
+    tail = level / 2 / max(first.size, 1)
+    low = np.where(second > 0, betaincinv(np.maximum(second, 1), first + 1, tail), 0.0)
+    high = np.where(first > 0, betaincinv(second + 1, np.maximum(first, 1), 1 - tail), 1.0)
+    with np.errstate(divide="ignore"):
+        return np.array([low / (1 - low), high / (1 - high)]) * n[0] / np.maximum(n[1], 1)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from scipy.stats import beta as beta_law
 
 from pseudocohort.evaluation.replication import FEWEST_LOCI, NOMINAL, deviate, loci, over_loci, power, replicated
 from pseudocohort.measures.line import measure
@@ -22,16 +23,30 @@ def effect_lines(hits: pd.DataFrame, threshold: float) -> list[dict]:
     hits: the founders' independent hits with trait, number (chromosome), pos, beta, se and beta_C, se_C of the cohorts
     C holdout, synthetic and matched, NaN where not tested.  threshold: -log10 p by which they were found.
     """
-    tested = hits[np.isfinite(hits["beta_synthetic"])]
     told = {"hits": len(hits), "p": f"{10.0**-threshold:.0e}".replace("e-0", "e-")}
-    lines = [measure("hits_tested", len(tested), floor=len(hits), **told)]
+    tested = np.isfinite(hits["beta_synthetic"])
+    lines = [_tested(int(tested.sum()), told)]
     both = hits[np.isfinite(hits[["beta_synthetic", "beta_holdout"]]).all(axis=1)]
     equal = hits[np.isfinite(hits[["beta_matched", "beta_holdout"]]).all(axis=1)]
     for made, table in ((_slope, both), (_correlation, both), (_error, equal), (_at_equal_numbers, equal)):
         lines.append(made(table, told, _too_few(table)))
+    ratio = np.median((hits["se_synthetic"] / hits["se"])[tested]) if tested.any() else 1.0
+    filled = hits.assign(se_synthetic=hits["se_synthetic"].fillna(hits["se"] * ratio))
+    held = hits[np.isfinite(hits["beta_holdout"])]
     for key, wanted in (("replication_nominal", NOMINAL), ("replication_genome_wide", deviate(-np.log10(5e-8)))):
-        lines.append(_replication(key, tested, both, deviate(threshold), wanted, told))
+        lines.append(_replication(key, filled, held, deviate(threshold), wanted, told))
     return lines
+
+
+def _tested(count: int, told: dict) -> dict:
+    """Share of the founders' hits whose site is tested in pseudo people, with the exact interval (Clopper-Pearson)."""
+    hits = told["hits"]
+    if not hits:
+        return measure("hits_tested", 0, floor=0, reason=NO_HITS, **told)
+    low = beta_law.ppf(0.025, count, hits - count + 1) if count else 0.0
+    high = beta_law.ppf(0.975, count + 1, hits - count) if count < hits else 1.0
+    few = NO_HITS if hits < FEWEST_LOCI else None
+    return measure("hits_tested", count, floor=hits, ratio=count / hits, interval=(low, high), reason=few, **told)
 
 
 def _too_few(hits: pd.DataFrame) -> str | None:
@@ -107,7 +122,9 @@ def _at_equal_numbers(hits: pd.DataFrame, told: dict, reason: str | None) -> dic
 
 
 def _replication(key: str, hits: pd.DataFrame, both: pd.DataFrame, threshold: float, wanted: float, told: dict) -> dict:
-    """Share of hits that the pseudo cohort finds again; ratio: over that expected; floor: the holdout's ratio."""
+    """Share of hits that the pseudo cohort finds again; ratio: over that expected; floor: the holdout's share.
+
+    A hit whose site the pseudo cohort has lost (beta NaN) is expected as any other, and not found again."""
     if not len(hits):
         return measure(key, None, reason=NO_HITS, **told)
     rates = {}

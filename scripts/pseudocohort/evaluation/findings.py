@@ -13,8 +13,10 @@ import pandas as pd
 from scipy.special import ndtr, ndtri
 
 from pseudocohort.evaluation.metrics import FOLDS, folds, jackknifed
+from pseudocohort.evaluation.real_cells import whole_tens
 from pseudocohort.evaluation.regressions import Fit, cells, discoveries, interactions, regress
 from pseudocohort.evaluation.relations import Columns, correlation_columns, normal_scores
+from pseudocohort.evaluation.replication import NOMINAL, without_curse
 from pseudocohort.evaluation.tables import Setting, Table, missingness
 from pseudocohort.measures.line import measure
 
@@ -141,20 +143,23 @@ def _compared(kind: str, studies: list[Study], cohorts: Cohorts, lawful, binary)
     tested = lawful & (few >= FEWEST_CELL) & np.isfinite(founders.p[0])
     sure, likely = (_spread(found, tested) for found in discoveries(founders.p[0][tested], LEVEL))
     sign = np.sign(founders.beta[0])
-    again, floor = np.mean([_shares(fit, sign, sure) for fit in drawn], axis=0), _shares(held, sign, sure)
+    again, held_share = np.mean([_shares(fit, sign, sure) for fit in drawn], axis=0), _shares(held, sign, sure)
+    floor = held_share
+    if kind == "score":  # their weights have seen the founders, so that the holdout has weaker effects than it should
+        floor = np.mean([_expected(founders, fit, sure, tested) for fit in drawn], axis=0)
     counts = {"tests": int(tested.sum()), "discovery": len(cohorts.founders)}
     lines = [
         _line(f"{kind}_findings_kept", again, floor, int(sure.sum()), len(cohorts.holdout),
               baseline=_baseline(studies, cohorts, sign, sure, floor[0]), **counts, findings=int(sure.sum()),
               fdr=int(likely.sum()),
               fdr_share=np.mean([_shares(fit, sign, likely)[0] for fit in drawn]) if drawn else np.nan,
-              fdr_floor=_shares(held, sign, likely)[0])
+              fdr_floor=_shares(held, sign, likely)[0], holdout=held_share[0])
     ]  # fmt: skip
     own = _spread(discoveries(made.p[0][tested], LEVEL)[0], tested)
     shown = _confirmed(made, held, own, tested)
     false = own & ~_agrees(founders, np.sign(made.beta[0]))[0]
     lines.append(
-        _line(f"{kind}_findings_true", shown, floor, min(int(own.sum()), int(sure.sum())), len(cohorts.holdout),
+        _line(f"{kind}_findings_true", shown, held_share, min(int(own.sum()), int(sure.sum())), len(cohorts.holdout),
               **counts, findings=int(own.sum()), false=int(false.sum()), real_findings=int(sure.sum()))
     )  # fmt: skip
     enough = cells(real.x[cohorts.holdout], real.y[cohorts.holdout], *binary) >= FEWEST_CELL
@@ -184,6 +189,19 @@ def _shares(fit: Fit, sign: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     found = _nearly(fit, sign)[:, chosen].mean(axis=1)
     found[0] = _agrees(fit, sign)[0][chosen].mean()
     return found
+
+
+def _expected(founders: Fit, fit: Fit, chosen: np.ndarray, tested: np.ndarray) -> np.ndarray:
+    """Share of the founders' findings (chosen) that a study with the standard errors of `fit` should find again, were
+    their effects the founders' without the winner's curse (`replication.power`): of all people, then without each
+    group."""
+    if not chosen.any():
+        return np.full(len(fit.p), np.nan)
+    z, se = (founders.beta[0] / founders.se[0])[chosen], founders.se[0][chosen]
+    mean = without_curse(z, -ndtri(LEVEL / tested.sum() / 2))
+    with np.errstate(all="ignore"):
+        chance = ndtr(np.abs(mean) * se / fit.se[:, chosen] - NOMINAL)
+    return np.where(np.isfinite(chance), chance, 0.0).mean(axis=1)
 
 
 def _nearly(fit: Fit, sign: np.ndarray, least: float = 1.96) -> np.ndarray:
@@ -257,20 +275,34 @@ def _aggregates(real: Fit, made: Fit, held: Fit, tested: np.ndarray, enough: np.
     x, y = np.nonzero(tested)
     arrays = {"row": x, "column": y}
     for name, fit, shown in (("real", real, tested), ("holdout", held, enough), ("pseudo", made, tested)):
-        for key, values in zip(Fit._fields, fit, strict=True):
+        told = fit if name == "pseudo" else _without_people(fit)
+        for key, values in zip(Fit._fields, told, strict=True):
             arrays[f"{key}_{name}"] = np.where(shown, values, np.nan if key != "n" else 0)[tested]
     sure, likely, own = (table[tested] for table in found)
-    again = (made.p < LEVEL) & (np.sign(made.beta) == np.sign(real.beta))
-    return arrays | {"found_real": likely.astype(int) + sure, "found_pseudo": own.astype(int), "again": again[tested]}
+    same = np.sign(made.beta) == np.sign(real.beta)
+    arrays |= {"again": ((made.p < LEVEL) & same)[tested], "agreed": ((real.p < LEVEL) & same)[tested]}
+    return arrays | {"found_real": likely.astype(int) + sure, "found_pseudo": own.astype(int)}
+
+
+def _without_people(fit: Fit) -> Fit:
+    """Results of real people that do not tell how many they are to the last one: numbers in whole tens, and three
+    digits of the rest, from which the degrees of freedom would follow."""
+    return Fit(*(_digits(x) for x in (fit.beta, fit.se, fit.p)), whole_tens(fit.n))
+
+
+def _digits(values: np.ndarray, digits: int = 3) -> np.ndarray:
+    """Numbers (...) of so many significant digits."""
+    return np.array([float(f"{x:.{digits - 1}e}") for x in values.ravel()]).reshape(values.shape)
 
 
 def finding_table(arrays: dict, kind: str) -> pd.DataFrame:
     """The studies of a kind as results/evaluation/{kind}_item_findings.tsv holds them, the founders' smallest p first.
 
-    beta: founders' standard deviations of the second column by one of the first.  in_real: bonferroni or fdr where
-    the founders' result is significant, in_pseudo: bonferroni where pseudo people's is.  verdict: kept, lost (founders'
-    findings that as many pseudo people do not show with p < .05 and the same sign), false (pseudo people's that the
-    founders do not show), else nothing.
+    beta: founders' standard deviations of the second column by one of the first.  Of real people beta, se and p have
+    three digits, and n is in whole tens: differences between rows would tell of one or a few people.
+    in_real: bonferroni or fdr where the founders' result is significant, in_pseudo: bonferroni where that of pseudo
+    people is.  verdict: kept, lost (founders' findings that as many pseudo people do not show with p < .05 and the same
+    sign), false (pseudo people's that the founders do not show), else nothing.
     """
     first = "score" if kind == "score" else "item_1"
     second = "item" if kind == "score" else "item_2"
@@ -281,8 +313,7 @@ def finding_table(arrays: dict, kind: str) -> pd.DataFrame:
     for name in ("real", "holdout", "pseudo"):
         table |= {f"{key}_{name}": at[f"{key}_{name}"] for key in Fit._fields}
     real, made, again = at["found_real"], at["found_pseudo"] > 0, at["again"]
-    agreed = (at["p_real"] < LEVEL) & (np.sign(at["beta_real"]) == np.sign(at["beta_pseudo"]))
-    verdict = np.select([(real > 0) & again, real > 0, made & ~agreed], ["kept", "lost", "false"], "")
+    verdict = np.select([(real > 0) & again, real > 0, made & ~at["agreed"]], ["kept", "lost", "false"], "")
     table |= {
         "in_real": np.array(["", "fdr", "bonferroni"])[real],
         "in_pseudo": np.where(made, "bonferroni", ""),

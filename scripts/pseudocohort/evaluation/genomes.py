@@ -12,6 +12,7 @@ import pandas as pd
 from pseudocohort import counter
 from pseudocohort.cohort.maps import read_map
 from pseudocohort.evaluation.ancestry import ancestry_metrics
+from pseudocohort.evaluation.divergence import NO_STRATA, Strata, divergence_metrics, strata_of
 from pseudocohort.evaluation.genome_copies import genome_copies
 from pseudocohort.evaluation.haplotypes import diversity_metrics
 from pseudocohort.evaluation.hardy_weinberg import exact_test_metrics, inbreeding_metrics
@@ -58,14 +59,15 @@ def evaluate_genomes(
     alone = grouped & ~people["family"].where(grouped).duplicated().to_numpy()
     lengths = [read_map(maps[chrom], chrom).length_cm for chrom in real if chrom != "X"]
     spacing = max(STRUCTURE_CM, sum(lengths) / STRUCTURE_SITES)
-    samples = []
+    samples, strata = [], strata_of(people, part, alone, pseudo_people)
     for chrom in real:
         paths = chrom, real[chrom], pseudo[chrom], maps[chrom]
-        samples.append(sample_chromosome(*paths, part, alone, seed, sites, persons, spacing, par))
+        compared = NO_STRATA if chrom == "X" else strata
+        samples.append(sample_chromosome(*paths, part, alone, seed, sites, persons, spacing, par, compared))
         log.info("chromosome %s: %d sites compared", chrom, len(samples[-1].cm))
     rng = counter.generator(seed, "evaluate genomes")
     autosomes = [s for s in samples if s.chrom != "X"]
-    lines, arrays = _autosomal(autosomes, expected, generations, rng) if autosomes else ([], {})
+    lines, arrays = _autosomal(autosomes, strata, expected, generations, rng) if autosomes else ([], {})
     for chrom in [s.chrom for s in autosomes[:1]]:
         drawn = unrelated_people(part, alone, len(pseudo_people), persons, seed)
         region = read_region(chrom, real[chrom], pseudo[chrom], read_map(maps[chrom], chrom).cm_at, drawn)
@@ -82,7 +84,7 @@ def evaluate_genomes(
 
 
 def _autosomal(
-    samples: list[Sample], expected: Drift, generations: int, rng: np.random.Generator
+    samples: list[Sample], strata: Strata, expected: Drift, generations: int, rng: np.random.Generator
 ) -> tuple[list[dict], dict[str, np.ndarray]]:
     """Everything that is a mean over sites of the autosomes."""
     q = np.concatenate([s.frequency["train"] for s in samples])
@@ -90,14 +92,16 @@ def _autosomal(
     block = blocks([s.cm for s in samples])
     parts = [
         frequency_metrics(samples, use, block, expected, rng),
-        spectrum_metrics(samples),
+        spectrum_metrics(samples, expected, block, rng),
         (singleton_metrics(samples, expected, block, rng), {}),
         class_metrics(samples, expected, block, rng),
         linkage_metrics([s.pairs for s in samples], generations, expected.variance, rng),
         diversity_metrics([s.windows for s in samples], expected.variance, rng),
     ]
+    divergence, inbreeding = divergence_metrics(samples, strata, expected, rng)
+    parts.append((divergence, {}))
     if use.any():
-        parts.append((inbreeding_metrics(_heterozygosity(samples)[use], block[use], rng), {}))
+        parts.append((inbreeding_metrics(_heterozygosity(samples)[use], block[use], inbreeding, rng), {}))
         counted = {k: np.concatenate([s.genotypes[k] for s in samples])[use] for k in samples[0].genotypes}
         parts.append((exact_test_metrics(counted, samples[0].tested, block[use], rng), {}))
     return [line for lines, _ in parts for line in lines], {k: v for _, more in parts for k, v in more.items()}
@@ -115,7 +119,7 @@ def frequency_metrics(
     arrays = {f"frequency/{k}": _grid(f["train"], f[k]) for k in ("pseudo", "holdout")}
     if not use.any():
         return [], arrays
-    gaps = frequency_gaps(f, use)
+    gaps = frequency_gaps(f, use, samples[0].people["B"], rng)
     made, held = (_standardised(f, k, "train", use) for k in ("pseudo", "holdout"))
     drift, theory, sites = np.sqrt(made.mean()), np.sqrt(expected.variance), int(use.sum())
     draws = np.sqrt(resampled(block[use], made[:, None], rng)[:, 0])
@@ -135,11 +139,13 @@ def frequency_metrics(
     return lines, arrays
 
 
-def frequency_gaps(f: dict[str, np.ndarray], use: np.ndarray) -> np.ndarray:
-    """Squared standardised differences of frequency (sites, 2): as many pseudo people as B has, and B, both against A.
+def frequency_gaps(f: dict[str, np.ndarray], use: np.ndarray, people: int, rng: np.random.Generator) -> np.ndarray:
+    """Squared standardised differences of frequency to A (sites, 3): of as many pseudo people as B has, of B, and of so
+    many people whose alleles are drawn site by site with the founders' frequencies, the naive method.
 
     f: frequencies by group."""
-    return np.column_stack([_standardised(f, k, "A", use) for k in ("matched", "B")])
+    naive = rng.binomial(2 * max(people, 1), f["train"]) / (2 * max(people, 1))
+    return np.column_stack([_standardised(f | {"naive": naive}, k, "A", use) for k in ("matched", "B", "naive")])
 
 
 def _standardised(f: dict[str, np.ndarray], one: str, other: str, use: np.ndarray) -> np.ndarray:
@@ -164,7 +170,8 @@ def x_metrics(sample: Sample, generations: int, rng: np.random.Generator) -> lis
     men, mixed = sample.men
     lines = [measure("x_men", mixed, men=men, sites=len(q))] if men else []
     if use.any():
-        block, gaps = blocks([sample.cm])[use], frequency_gaps(sample.frequency, use)
+        block = blocks([sample.cm])[use]
+        gaps = frequency_gaps(sample.frequency, use, sample.people["B"], rng)[:, :2]  # men have one copy
         lines.append(gaps_measure("x_frequency", gaps, block, sample.people["B"], rng, sites=int(use.sum())))
     linked, _ = linkage_metrics([sample.pairs], generations, None, rng)
     return lines + [line | {"key": "x_linkage"} for line in linked if line["key"] == "linkage_distance"]

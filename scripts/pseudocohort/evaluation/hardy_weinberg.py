@@ -7,6 +7,7 @@ from pseudocohort.evaluation.resampling import interval, resampled
 from pseudocohort.measures.line import measure
 
 SIGNIFICANT = 1e-3
+THEORY_ERROR = 5e-4  # of F: founders are kin, and drift is followed at some hundred loci only
 
 
 def exact_test(heterozygotes: np.ndarray, copies: np.ndarray, people: int) -> np.ndarray:
@@ -55,21 +56,26 @@ def exact_test_metrics(
     ]
 
 
-def inbreeding_metrics(table: np.ndarray, block: np.ndarray, rng: np.random.Generator) -> list[dict]:
-    """F = 1 - observed / expected heterozygosity over common autosomal sites (0 under Hardy-Weinberg).
+def inbreeding_metrics(
+    table: np.ndarray, block: np.ndarray, theory: float | None, rng: np.random.Generator
+) -> list[dict]:
+    """F = 1 - observed / expected heterozygosity over common autosomal sites (0 under Hardy-Weinberg), and its z to
+    what the pedigree and the strata's differences make of it.
 
-    table: (sites, 6) observed and expected heterozygosity of train, holdout and pseudo.
+    table: (sites, 6) observed and expected heterozygosity of train, holdout and pseudo.  theory: expected F, None where
+    it is not known.
     """
     draws = resampled(block, table, rng)
     f, spread = (1 - t[..., 0::2] / t[..., 1::2] for t in (table.mean(axis=0), draws))
-    change = spread[:, 2] - spread[:, 0]
+    error = np.hypot(spread[:, 2].std(), THEORY_ERROR)
     return [
         measure(
             "inbreeding",
             f[2],
             floor=f[0],
-            z=(f[2] - f[0]) / change.std() if change.std() else None,
+            z=None if theory is None else (f[2] - theory) / error,
             interval=interval(spread[:, 2]),
+            theory=np.nan if theory is None else theory,
             holdout=f[1],
             sites=len(table),
         )

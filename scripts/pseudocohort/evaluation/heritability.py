@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pseudocohort.evaluation.metrics import jackknifed, root_mean
+from pseudocohort.evaluation.trait_errors import error_by_trait
 from pseudocohort.files import atomic
 from pseudocohort.genetics.heritability import HasemanElston, block_jackknife
 from pseudocohort.genetics.ld_regression import Regressions
@@ -32,9 +33,8 @@ def heritability_lines(cohorts: dict[str, Cohort]) -> list[dict]:
     shared = [t for t in he["real"].names if all(_known(he[c], t) for c in COMPARED)]
     if not shared:
         reason = "no heritability"
-        return [measure(key, None, reason=reason) for key in ("h2_difference", "genetic_correlation")] + _regressed(
-            cohorts
-        )
+        keys = ("h2_difference", "h2_by_trait", "genetic_correlation")
+        return [measure(key, None, reason=reason) for key in keys] + _regressed(cohorts)
     mean = {name: _mean(he[name], shared) for name in COMPARED}
     value, floor = (mean[name][0] - mean["real"][0] for name in ("synthetic", "holdout"))
     error = float(np.hypot(mean["synthetic"][1], mean["real"][1]))
@@ -43,7 +43,21 @@ def heritability_lines(cohorts: dict[str, Cohort]) -> list[dict]:
     line = measure(
         "h2_difference", value, floor=floor, z=value / error if error > 0 else None, interval=interval, **told
     )
-    return [line, _correlation_line(he, shared), *_regressed(cohorts)]
+    return [line, _by_trait(he, shared), _correlation_line(he, shared), *_regressed(cohorts)]
+
+
+def _by_trait(he: dict[str, HasemanElston], names: list[str]) -> dict:
+    """Error of single heritabilities in standard errors, RMS over traits, beside the holdout's."""
+    key, made, errors = "h2_by_trait", [], []
+    if len({len(he[c].deleted) for c in COMPARED}) > 1:
+        return measure(key, None, reason="too few blocks", traits=len(names))
+    rows = {c: [he[c].names.index(name) for name in names] for c in COMPARED}
+    whole = {c: np.vstack([he[c].h2, np.diagonal(he[c].deleted, axis1=1, axis2=2)])[:, rows[c]].T for c in COMPARED}
+    for cohort in ("synthetic", "holdout"):
+        made.append(whole[cohort] - whole["real"])
+        errors.append(np.hypot(he[cohort].h2_se[rows[cohort]], he["real"].h2_se[rows["real"]]))
+    known = np.isfinite(errors).all(axis=0) & (np.min(errors, axis=0) > 0)
+    return error_by_trait(key, *(x[known] for x in made), [e[known] for e in errors])
 
 
 def _known(estimate: HasemanElston, name: str) -> bool:

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from pseudocohort.evaluation.metrics import MINIMUM_PEOPLE
+from pseudocohort.evaluation.metrics import HOLDOUT, MINIMUM_PEOPLE
+from pseudocohort.evaluation.real_cells import hidden_cells, merged_counts
 from pseudocohort.evaluation.tables import Setting, Table
 
 BINS = 28
@@ -50,9 +51,16 @@ def _inside(values: np.ndarray, low: float, high: float) -> int:
     return int(((values >= low) & (values < high)).sum())
 
 
-def density(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Share of all values by unit in each bin; values beyond the edges are in no bin."""
-    return np.histogram(values, edges)[0] / max(len(values), 1) / np.diff(edges)
+def density(values: np.ndarray, edges: np.ndarray, real: bool = False) -> np.ndarray:
+    """Share of all values by unit in each bin; values beyond the edges are in no bin.
+
+    real: but for fewer than five of them, which count in the outermost bins; and bins of fewer are put together.
+    """
+    beyond = int((values < edges[0]).sum() + (values > edges[-1]).sum())
+    if not real:
+        return np.histogram(values, edges)[0] / max(len(values), 1) / np.diff(edges)
+    inside = np.clip(values, edges[0], edges[-1]) if beyond < MINIMUM_PEOPLE else values
+    return merged_counts(np.histogram(inside, edges)[0], np.diff(edges)) / max(len(values), 1) / np.diff(edges)
 
 
 def category_shares(values: np.ndarray, categories: int) -> np.ndarray:
@@ -87,12 +95,17 @@ def marginals(
 ) -> dict[str, np.ndarray]:
     """Densities or shares of the shown items and their missing rates, as arrays marginal/{j}/...
 
+    density, shares: (founders, pseudo, baseline; bins or categories); holdout: (bins or categories,), NaN where too few
+    real people stand for it. A category that may not be told of founders is left out, an item without any is not shown.
     ratio: (k,) distance of every item over its floor, see `shown_items`.
     """
-    train = real.values[setting.train]
+    train, held = real.values[setting.train], real.values[np.isin(setting.part, HOLDOUT)]
     tables = {"real": train, "pseudo": pseudo.values} | ({} if naive is None else {"baseline": naive.values})
     groups = [item.group for item in setting.items]
-    shown = shown_items(groups, (~np.isnan(train)).sum(axis=0) >= FEWEST_VALUES, ratio)
+    kept = {j: _told(train[:, j], len(setting.items[j].categories)) for j in np.flatnonzero(~setting.numeric)}
+    drawable = (~np.isnan(train)).sum(axis=0) >= FEWEST_VALUES
+    drawable[[j for j, told in kept.items() if not told.any()]] = False
+    shown = shown_items(groups, drawable, ratio)
     arrays: dict = {
         "items/names": [item.name for item in setting.items],
         "items/labels": [item.label or item.name for item in setting.items],
@@ -100,21 +113,38 @@ def marginals(
         "items/units": [item.unit or "-" for item in setting.items],
         "items/types": [item.type for item in setting.items],
         "items/groups": groups,
-        "items/missing": np.array([np.isnan(t).mean(axis=0) for t in tables.values()]),
+        "items/missing": np.array([missing_rates(t, real=name == "real") for name, t in tables.items()]),
         "marginal/shown": np.concatenate(shown) if shown else np.array([], dtype=int),
     }
     for j in arrays["marginal/shown"]:
         item, seen = setting.items[j], {name: t[~np.isnan(t[:, j]), j] for name, t in tables.items()}
+        other = held[~np.isnan(held[:, j]), j]
         if setting.numeric[j]:
             edges = histogram_edges(seen["real"])
             arrays[f"marginal/{j}/edges"] = edges
-            arrays[f"marginal/{j}/density"] = np.array([density(v, edges) for v in seen.values()])
+            arrays[f"marginal/{j}/density"] = np.array([density(v, edges, n == "real") for n, v in seen.items()])
+            shares = density(other, edges, real=True)
         else:
-            kept = [c for c in range(len(item.categories)) if (seen["real"] == c).sum() >= MINIMUM_PEOPLE]
-            shares = [category_shares(v, len(item.categories))[kept] for v in seen.values()]
-            arrays[f"marginal/{j}/categories"] = [item.category_labels[c] for c in kept] or ["-"]
-            arrays[f"marginal/{j}/shares"] = np.array(shares)
+            size, told = len(item.categories), kept[j]
+            arrays[f"marginal/{j}/categories"] = [item.category_labels[c] for c in np.flatnonzero(told)]
+            arrays[f"marginal/{j}/shares"] = np.array([category_shares(v, size)[told] for v in seen.values()])
+            shares = np.where(_told(other, size), category_shares(other, size), np.nan)[told]
+        arrays[f"marginal/{j}/holdout"] = shares if len(other) >= FEWEST_VALUES else np.full(len(shares), np.nan)
     return arrays
+
+
+def _told(values: np.ndarray, categories: int) -> np.ndarray:
+    """Categories whose share among real people may be told: (categories,) bool. Of a binary item both or neither."""
+    seen = values[~np.isnan(values)].astype(int)
+    return ~hidden_cells(np.bincount(seen[seen < categories], minlength=categories), nobody=True)
+
+
+def missing_rates(values: np.ndarray, real: bool) -> np.ndarray:
+    """Share of missing values of every column: (n, k) -> (k,). real: NaN where fewer than five people, but not nobody,
+    have no value, or have one."""
+    missing = np.isnan(values).sum(axis=0)
+    few = [(number > 0) & (number < MINIMUM_PEOPLE) for number in (missing, len(values) - missing)]
+    return np.where(real & (few[0] | few[1]), np.nan, missing / max(len(values), 1))
 
 
 def scores(setting: Setting, real: Table, pseudo: Table) -> dict[str, np.ndarray]:
@@ -134,22 +164,34 @@ def scores(setting: Setting, real: Table, pseudo: Table) -> dict[str, np.ndarray
         columns = [real.values[train, j], pseudo.values[:, j], real.values[~train, j]]
         cuts, edges = np.quantile(sets[0], np.linspace(0.1, 0.9, 9)), _merged(sets[2], histogram_edges(sets[0]))
         arrays[f"score/{k}/edges"] = edges
-        arrays[f"score/{k}/density"] = np.array([density(s, edges) for s in sets])
-        arrays[f"score/{k}/deciles"] = np.array([_by_decile(s, y, cuts) for s, y in zip(sets, columns, strict=True)])
+        arrays[f"score/{k}/density"] = np.array([density(s, edges, real=i != 1) for i, s in enumerate(sets)])
+        means = [_by_decile(s, y, cuts, item.type == "binary") for s, y in zip(sets, columns, strict=True)]
+        arrays[f"score/{k}/deciles"] = np.array(means)
         arrays[f"score/{k}/text"] = [item.name, item.unit or "-", item.type, item.group]
     return arrays
 
 
-def _by_decile(score: np.ndarray, values: np.ndarray, cuts: np.ndarray) -> np.ndarray:
+def _by_decile(score: np.ndarray, values: np.ndarray, cuts: np.ndarray, binary: bool = False) -> np.ndarray:
     """Mean of values and its standard error by decile of the score: (2, 10).
 
-    NaN under five people, and where fewer than five have a binary item's one value, which would single them out.
+    NaN under five people; and where fewer than five, or nobody, have one of a binary item's two values, which would
+    tell of them, and in as many other deciles as it takes that those left out do not follow from the whole.
     """
     decile, out = np.searchsorted(cuts, score), np.full((2, 10), np.nan)
-    for d in range(10):
-        seen = values[(decile == d) & ~np.isnan(values)]
-        number = np.unique(seen, return_counts=True)[1]
-        few = len(number) <= 2 and number.min(initial=MINIMUM_PEOPLE) < MINIMUM_PEOPLE
-        if len(seen) >= MINIMUM_PEOPLE and not few:
+    groups = [values[(decile == d) & ~np.isnan(values)] for d in range(10)]
+    distinct = np.unique(values[~np.isnan(values)])
+    if binary or len(distinct) <= 2:
+        codes = (0.0, 1.0) if binary else distinct
+        hidden = hidden_cells(np.array([[(seen == c).sum() for c in codes] for seen in groups]), nobody=True)
+    else:
+        hidden = np.array([_few_of_two(seen) for seen in groups])
+    for d, seen in enumerate(groups):
+        if len(seen) >= MINIMUM_PEOPLE and not hidden[d]:
             out[:, d] = seen.mean(), seen.std() / np.sqrt(len(seen))
     return out
+
+
+def _few_of_two(values: np.ndarray) -> bool:
+    """Do the values take at most two, one of them fewer than five times?"""
+    number = np.unique(values, return_counts=True)[1]
+    return len(number) <= 2 and bool(number.min(initial=MINIMUM_PEOPLE) < MINIMUM_PEOPLE)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pseudocohort.evaluation.metrics import MINIMUM_PEOPLE
+from pseudocohort.evaluation.real_cells import merged_counts
 
 # Least kinship of relatives of the third, second and first degree, and of twins (Manichaikul 2010).
 DEGREES = (("kin_third", 2**-4.5), ("kin_second", 2**-3.5), ("kin_first", 2**-2.5), ("kin_twins", 2**-1.5))
@@ -76,17 +77,23 @@ def enough_real(near: np.ndarray) -> bool:
     return pairs == 0 or min(pairs, people) >= MINIMUM_PEOPLE
 
 
-def histogram(table: np.ndarray, edges: np.ndarray, least: int = 0) -> np.ndarray:
-    """Share of the pairs of a symmetric (people, people) in each bin, those beyond the edges in the last of them; none
-    in a bin of fewer than `least` pairs or people."""
+def histogram(table: np.ndarray, edges: np.ndarray, real: bool = False) -> np.ndarray:
+    """Share of the pairs of a symmetric (people, people) in each bin, those beyond the edges in the last of them.
+
+    real: bins of fewer than MINIMUM_PEOPLE pairs or people are put together with their neighbours (`merged_counts`).
+    """
     one, other = np.triu_indices(len(table), 1)
     code = np.clip(np.searchsorted(edges, table[one, other], side="right") - 1, 0, len(edges) - 2)
     counts = np.bincount(code, minlength=len(edges) - 1).astype(float)
-    for cell in np.flatnonzero((counts > 0) & (counts < least**2)):
-        inside = code == cell
-        if counts[cell] < least or len(np.unique([one[inside], other[inside]])) < least:
-            counts[cell] = 0
-    return counts / max(len(one), 1)
+
+    def enough(start: int, end: int) -> bool:
+        pairs = counts[start:end].sum()
+        if not MINIMUM_PEOPLE <= pairs < MINIMUM_PEOPLE**2:  # so many pairs are of more people
+            return pairs >= MINIMUM_PEOPLE
+        inside = (code >= start) & (code < end)
+        return len(np.unique([one[inside], other[inside]])) >= MINIMUM_PEOPLE
+
+    return (merged_counts(counts, enough=enough) if real else counts) / max(len(one), 1)
 
 
 def upper(matrix: np.ndarray) -> np.ndarray:

@@ -71,6 +71,9 @@ def partial_r2(traits: Traits, k: int, score: np.ndarray, fold: np.ndarray) -> n
 def prs_lines(found: Worth) -> list[dict]:
     """Mean R2 over the traits for which the founders give a score, and the correlation of the two scores.
 
+    Only stated: what a second real cohort's scores would be worth beside the founders' is not known of a run, as it
+    takes two real cohorts as large as the founders and people of neither.
+
     Not judged where the 95 % interval of the R2 of the founders' own scores reaches 0.
     """
     told = found.sites[1] > 0

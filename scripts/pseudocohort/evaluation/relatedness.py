@@ -31,6 +31,7 @@ from pseudocohort.evaluation.pairs import (
     real_shares,
     upper,
 )
+from pseudocohort.evaluation.real_cells import merged_counts
 from pseudocohort.evaluation.relative_sample import choose_people, read_chromosome
 from pseudocohort.genome.pedigree import Pedigree
 from pseudocohort.genome.relatives import SPACING_CM, pedigree_kinship
@@ -151,8 +152,9 @@ def _pair_distance(real: np.ndarray, pseudo: np.ndarray):
 def degree_lines(sample: Sample, fold: np.ndarray) -> list[dict]:
     """Pairs in 10,000 that are kin to a degree or nearer; z to the same people with genes dropped anew.
 
-    fold: (pseudo people,) groups of the jackknife, which are left out of both sides. A pair more or less is always
-    within the error.
+    fold: (pseudo people,) groups of the jackknife.  The error is what theory itself has: its jackknife, for what is
+    found and for the mean of its dropped copies, and that of a Poisson count of at least one pair. The spread of what
+    is found would grow with a fault and hide it.
     """
     lines = []
     for (key, threshold), real in zip(DEGREES, real_shares(sample.pairs["holdout"].kinship), strict=True):
@@ -160,7 +162,8 @@ def degree_lines(sample: Sample, fold: np.ndarray) -> list[dict]:
         pairs = pair_sums(np.ones(near["pseudo"].shape), fold)
         theory = np.mean([near[name] for name in theory_of(sample.pairs)], axis=0)
         found, expected = (1e4 * pair_sums(x, fold) / np.maximum(pairs, 1) for x in (near["pseudo"], theory))
-        error = np.hypot(jackknife_error((found - expected)[1:]), 1e4 / max(pairs[0], 1))
+        counted = 1e4 * np.sqrt(max(pair_sums(theory, fold)[0], 1.0)) / max(pairs[0], 1)
+        error = np.hypot(np.sqrt(1 + 1 / len(theory_of(sample.pairs))) * jackknife_error(expected[1:]), counted)
         unlinked = 1e4 * pair_sums(near["unlinked"], fold)[0] / max(pairs[0], 1)
         lines.append(
             measure(
@@ -234,7 +237,7 @@ def figure_arrays(sample: Sample, expected: np.ndarray, stratum: np.ndarray) -> 
         real = name == "holdout"
         arrays[f"roh/{name}"] = _numbers(real_means(mb)[0] if real else mb.mean(axis=0))
         counts = np.histogram(np.minimum(share[name], edges[-1]), edges)[0]
-        arrays[f"froh/{name}"] = np.where(counts >= (MINIMUM_PEOPLE if real else 0), counts, 0) / max(len(mb), 1)
+        arrays[f"froh/{name}"] = (merged_counts(counts) if real else counts) / max(len(mb), 1)
     return arrays
 
 
@@ -245,9 +248,9 @@ def _pair_arrays(sample: Sample) -> dict[str, np.ndarray]:
     lowest = np.floor(100 * min(sample.pairs[name].ibs.min() for name in ("pseudo", "unlinked")))
     arrays["ibs/edges"] = np.linspace(lowest / 100, 1, 2 * int(100 - lowest) + 1)
     for name, pairs in sample.pairs.items():
-        least = MINIMUM_PEOPLE if name == "holdout" else 0
         for field in ("kinship", "ibs"):
-            arrays[f"{field}/{name}"] = histogram(getattr(pairs, field), arrays[f"{field}/edges"], least)
+            table, edges = getattr(pairs, field), arrays[f"{field}/edges"]
+            arrays[f"{field}/{name}"] = histogram(table, edges, real=name == "holdout")
         near = [1e4 * upper(pairs.kinship > t).mean() for _, t in DEGREES] if name != "holdout" else None
         arrays[f"degree/{name}"] = _numbers(near or real_shares(pairs.kinship))
     for kind in ("kinship", "ibs", "degree"):

@@ -7,6 +7,7 @@ import pandas as pd
 
 from pseudocohort import counter
 from pseudocohort.cohort.maps import read_map
+from pseudocohort.evaluation.divergence import NO_STRATA, Strata
 from pseudocohort.evaluation.genome_copies import hash_block
 from pseudocohort.evaluation.haplotypes import Windows, haplotype_windows
 from pseudocohort.evaluation.linkage import Pairs, linkage_pairs
@@ -26,6 +27,7 @@ class Sample(NamedTuple):
     holdout, pseudo (folded: the rarer allele among the founders).  counts: ALT copies in `haplotypes` haplotypes a
     group.  heterozygous: share of heterozygous people by group.  people: number of people by group.
     genotypes: (sites, 2) heterozygous people and ALT copies among `tested` people of train, holdout, pseudo each.
+    by_stratum, common_cm: ALT frequencies (common sites, strata) by group of divergence.Strata, and their cM.
     pairs, windows: linkage and haplotypes at common sites.  men: pseudo men, and how many of them are heterozygous
     somewhere on X outside its PARs.
     structure_real, structure_pseudo: dosages (sites, people) of spaced common sites (people of `structure_rows`).
@@ -42,6 +44,8 @@ class Sample(NamedTuple):
     people: dict[str, int]
     genotypes: dict[str, np.ndarray]
     tested: int
+    by_stratum: dict[str, np.ndarray]
+    common_cm: np.ndarray
     pairs: Pairs
     windows: Windows
     men: tuple[int, int]
@@ -64,6 +68,7 @@ def sample_chromosome(
     persons: int,
     spacing: float,
     par: tuple[tuple[int, int], ...] = (),
+    strata: Strata = NO_STRATA,
 ) -> Sample:
     """Read at most `sites` sites of a chromosome in both cohorts; see Sample.
 
@@ -71,7 +76,7 @@ def sample_chromosome(
     in no group.  alone: (people,) True for one person a family in the groups: relatives share long haplotypes, so
     linkage and spectrum look at unrelated real people.  persons: people a group
     for LD, spectrum and structure, at most.  spacing: least distance in cM of the sites for principal components.
-    par: first and last position of the pseudo-autosomal regions of X.
+    par: first and last position of the pseudo-autosomal regions of X.  strata: whose frequencies are told one by one.
     """
     genetic_map = read_map(map_path, chrom)
     with Genotypes(real_prefix) as real, Genotypes(pseudo_prefix) as pseudo:
@@ -81,7 +86,9 @@ def sample_chromosome(
         drawn = _equal_columns(unrelated, persons, counter.generator(seed, "evaluated haplotypes", chrom))
         rows = _structure_rows(part, pseudo.n_people, persons, seed)
         tested = unrelated_people(part, alone, pseudo.n_people, persons, seed)
-        state = _State(columns, drawn, rows, tested, np.flatnonzero(pseudo_sex == 1), len(part), pseudo.n_people)
+        state = _State(
+            strata, columns, drawn, rows, tested, np.flatnonzero(pseudo_sex == 1), len(part), pseudo.n_people
+        )
         for start, stop, match in matching_blocks(real.sites, pseudo.sites, sites):
             others = np.zeros((stop - start, 2 * pseudo.n_people), dtype=np.int8)  # sites left out: nobody has ALT
             if len(match):
@@ -118,7 +125,10 @@ def matching_blocks(real: pd.DataFrame, pseudo: pd.DataFrame, limit: int):
 class _State:
     """What is gathered block by block."""
 
-    def __init__(self, columns: dict, drawn: dict, rows: tuple, tested: dict, men: np.ndarray, real: int, pseudo: int):
+    def __init__(
+        self, strata: Strata, columns: dict, drawn: dict, rows: tuple, tested: dict, men, real: int, pseudo: int
+    ):
+        self.strata = {k: [np.add.outer(2 * r, [0, 1]).ravel() for r in rows] for k, rows in strata.rows.items()}
         self.columns, self.drawn, self.rows, self.tested, self.men = columns, drawn, rows, tested, men
         self.parts: dict[str, list[np.ndarray]] = {}
         self.hashes = [np.zeros(2 * n, dtype=np.uint64) for n in (real, pseudo)]
@@ -146,6 +156,11 @@ class _State:
         q = self.parts["frequency_train"][-1]
         common = np.flatnonzero(np.minimum(q, 1 - q) >= COMMON)
         self._keep("linked_cm", cm[common])
+        chosen = {"real": real[common], "pseudo": pseudo[common]}
+        for k, several in self.strata.items():
+            side = chosen["pseudo" if k == "pseudo" else "real"]
+            means = [side[:, c].sum(axis=1, dtype=np.int64) / max(len(c), 1) for c in several]
+            self._keep(f"strata_{k}", np.array(means).reshape(len(several), len(common)).T)
         for k in self.drawn:
             self._keep(f"linked_{k}", sides[k][np.ix_(common, self.drawn[k])])
         spaced = []
@@ -187,6 +202,8 @@ class _State:
             self.people,
             named["genotypes"],
             len(self.tested["train"]),
+            {k: self.joined(f"strata_{k}") for k in self.strata},
+            cm,
             linkage_pairs(cm, alleles, splits, half, rng),
             haplotype_windows(cm, alleles, splits, half),
             (len(self.men), int(self.mixed.sum())),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pseudocohort.evaluation.metrics import shifted
 from pseudocohort.evaluation.resampling import interval, resampled
 from pseudocohort.evaluation.sites import Sample
 from pseudocohort.genome.drift import Drift
@@ -11,22 +12,75 @@ from pseudocohort.measures.line import measure
 
 CLASSES = ((1, 1), (2, 5), (6, 20), (21, 100))  # copies of the rarer allele among the founders
 FEWEST = 20  # sites of a class
+REPEATS = 10  # of dropping every site's alleles
 
 
-def spectrum_metrics(samples: Sequence[Sample]) -> tuple[list[dict], dict[str, np.ndarray]]:
-    """Folded site frequency spectrum, in equal numbers of haplotypes of founders, holdout and pseudo people."""
+def spectrum_metrics(
+    samples: Sequence[Sample], expected: Drift, block: np.ndarray, rng: np.random.Generator
+) -> tuple[list[dict], dict[str, np.ndarray]]:
+    """Folded site frequency spectrum, in equal numbers of haplotypes of founders, holdout and pseudo people.
+
+    Judged against the founders' alleles dropped through the pedigree; floor: the holdout's to the founders'.  block:
+    (sites,).  The interval is of blocks drawn with replacement, moved onto the value (`metrics.shifted`).
+    """
     haplotypes = min(s.haplotypes for s in samples)
     edges = np.unique(np.append(2 ** np.arange(np.log2(max(haplotypes // 2, 2))).astype(int), haplotypes // 2)) + 0.0
     edges[-1] += 1
-    spectra = {}
+    founders = np.concatenate([s.totals["train"] for s in samples])
+    tables = {"theory": expected_classes(founders, 2 * samples[0].people["train"], expected, haplotypes, edges, rng)}
     for name in ("train", "holdout", "pseudo"):
-        count = np.concatenate([np.minimum(s.counts[name], s.haplotypes - s.counts[name]) for s in samples])
-        spectra[name] = np.histogram(count[count > 0], edges)[0]
-    shares = {k: v / max(v.sum(), 1) for k, v in spectra.items()}
-    value, floor = (0.5 * np.abs(shares[k] - shares["train"]).sum() for k in ("pseudo", "holdout"))
+        counts = np.concatenate([s.counts[name] * haplotypes / s.haplotypes for s in samples]).round()
+        tables[name] = _classes(np.minimum(counts, haplotypes - counts)[:, None], edges)
+    names, width = list(tables), len(edges) - 1
+    sums = np.hstack([tables[name] for name in names])
+    draws = dict(zip(names, np.split(resampled(block, sums, rng), len(names), axis=1), strict=True))
+    means = {k: v.mean(axis=0) for k, v in tables.items()}
+    value, floor, changed = (
+        float(_distance(means[a], means[b]))
+        for a, b in (("pseudo", "theory"), ("holdout", "train"), ("pseudo", "train"))
+    )
+    ends = shifted(value, _distance(draws["pseudo"], draws["theory"]))
     arrays = {"spectrum/edges": edges, "spectrum/haplotypes": np.array(haplotypes)}
-    arrays |= {f"spectrum/{k}": v for k, v in spectra.items()}
-    return [measure("spectrum", value, floor=floor, haplotypes=haplotypes)], arrays
+    arrays |= {f"spectrum/{k}": v.sum(axis=0) for k, v in tables.items()}
+    numbers = {
+        "interval": (max(ends[0], 0.0), ends[1]),
+        "haplotypes": haplotypes,
+        "founders": changed,
+        "classes": width,
+    }
+    return [measure("spectrum", value, floor=floor, **numbers)], arrays
+
+
+def expected_classes(
+    copies: np.ndarray, founders: int, expected: Drift, haplotypes: int, edges: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Chance that alleles of so many copies (sites,) among `founders` haplotypes fall into each class of the folded
+    spectrum of `haplotypes` pseudo haplotypes: (sites, classes).
+
+    The allele is on k founder haplotypes taken at random, whose numbers of copies among all pseudo haplotypes are
+    drawn without replacement from what gene dropping found; then haplotypes are drawn of these, hypergeometrically.
+    """
+    shares = np.array(expected.copies)
+    left = np.repeat(np.arange(len(shares)), np.diff(np.round(np.append(0, np.cumsum(shares)) * founders).astype(int)))
+    total, chances = int(left.sum()), np.zeros((len(copies), len(edges) - 1))
+    for _ in range(REPEATS):
+        around = np.append(0, np.cumsum(np.tile(rng.permutation(left), 2)))
+        start = rng.integers(len(left), size=len(copies))
+        handed = around[start + np.minimum(copies, len(left))] - around[start]
+        drawn = rng.hypergeometric(handed, total - handed, min(haplotypes, total))
+        chances += _classes(np.minimum(drawn, min(haplotypes, total) - drawn)[:, None], edges)
+    return chances / REPEATS
+
+
+def _classes(counts: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Which class each count (sites, 1) is of, as (sites, classes) 0 or 1; counts of 0 are of none."""
+    return ((counts >= edges[:-1]) & (counts < edges[1:])).astype(float)
+
+
+def _distance(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Total variation distance of spectra (..., classes) as shares of the sites that vary."""
+    shares = [x / np.maximum(x.sum(axis=-1, keepdims=True), 1e-12) for x in (one, other)]
+    return 0.5 * np.abs(shares[0] - shares[1]).sum(axis=-1)
 
 
 def singleton_metrics(

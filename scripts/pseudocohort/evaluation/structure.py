@@ -19,7 +19,7 @@ CROWD = 5  # density is kept above that of about so many people within the smoot
 def structure_figure(
     samples: Sequence[Sample], people: pd.DataFrame, pseudo_people: pd.DataFrame, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Founders and pseudo people on axes fitted on the holdout, to which both are strangers.
+    """Founders and pseudo people on axes fitted on the holdout, to which both are strangers, and each on their own.
 
     People on whom axes are fitted lie further out than projected ones, and so do their descendants.
     """
@@ -31,13 +31,33 @@ def structure_figure(
         return {}
     project, share, _ = fitted(real[:, held], rng)
     founders = part == "train"
-    return density_figure(
-        project(real[:, founders]),
-        stratum[founders],
-        project(pseudo),
-        pseudo_people["stratum"].to_numpy(dtype=str)[pseudo_rows],
-        share,
-    )
+    of = pseudo_people["stratum"].to_numpy(dtype=str)[pseudo_rows]
+    arrays = density_figure(project(real[:, founders]), stratum[founders], project(pseudo), of, share)
+    family = people["family"].iloc[rows].where(founders)
+    return arrays | own_axes(real, pseudo, np.flatnonzero(founders & ~family.duplicated()), stratum, of, rng)
+
+
+def own_axes(
+    real: np.ndarray, pseudo: np.ndarray, founders: np.ndarray, stratum: np.ndarray, of: np.ndarray, rng
+) -> dict[str, np.ndarray]:
+    """Founders, one a family, and as many pseudo people, each on axes fitted on themselves, as a user would see them.
+
+    real, pseudo: dosages (sites, people); founders: columns of `real`; stratum, of: of the people of both.  Positions
+    are divided by the root of the number of sites; signs are such that strata lie alike.
+    """
+    size = min(len(founders), pseudo.shape[1])
+    if size < FEWEST_PEOPLE:
+        return {}
+    chosen = ((real[:, founders[:size]], stratum[founders[:size]]), (pseudo[:, :size], of[:size]))
+    places, shares = [], []
+    for dosages, names in chosen:
+        project, share, sites = fitted(dosages, rng)
+        place = project(dosages) / np.sqrt(sites)
+        first = place[names == min(names)].mean(axis=0) - place.mean(axis=0)
+        places.append(np.where(first > 0, -1, 1) * place)
+        shares.append(share[:2])
+    figure = density_figure(places[0], chosen[0][1], places[1], chosen[1][1], np.array(shares), digits=4)
+    return {key.replace("structure/", "own/"): values for key, values in figure.items()}
 
 
 def fitted(dosages: np.ndarray, rng: np.random.Generator) -> tuple[Callable[[np.ndarray], np.ndarray], np.ndarray, int]:
@@ -66,7 +86,12 @@ def fitted(dosages: np.ndarray, rng: np.random.Generator) -> tuple[Callable[[np.
 
 
 def density_figure(
-    real: np.ndarray, strata: np.ndarray, pseudo: np.ndarray, pseudo_strata: np.ndarray, share: np.ndarray
+    real: np.ndarray,
+    strata: np.ndarray,
+    pseudo: np.ndarray,
+    pseudo_strata: np.ndarray,
+    share: np.ndarray,
+    digits: int = 2,
 ) -> dict[str, np.ndarray]:
     """Smoothed densities of the real people by stratum (never points) and points of the pseudo people."""
     if real.shape[1] < 2:
@@ -79,7 +104,7 @@ def density_figure(
         "structure/bounds": bounds,
         "structure/share": share,
         "structure/strata": list(names) or ["-"],
-        "structure/pseudo": np.round(pseudo[:, :2], 2),
+        "structure/pseudo": np.round(pseudo[:, :2], digits),
         "structure/pseudo_strata": list(pseudo_strata),
     }
     for i, name in enumerate(names):

@@ -10,7 +10,8 @@ catalogue.GROUP.yaml holds the measures of a part of the report, in the report's
       headline: true            # shown on the first screen
       note: {en: "theory {theory:.3f}", ja: "理論値 {theory:.3f}"}     # fields are the line's details
 
-The configuration's `goals` may set other bounds.
+The configuration's `goals` may set other bounds. What is judged by `theory` is told to meet theory, which says nothing
+of the real cohort.
 """
 
 import difflib
@@ -64,13 +65,26 @@ def check_goals(goals: dict[str, dict | None]) -> None:
                 expected="a key of results/evaluation/summary.json",
                 remedy=f"did you mean `{near[0]}`?" if near else "config/README.md lists them",
             )
-        if goal is not None and goal.get("at_least", -math.inf) > goal.get("at_most", math.inf):
-            raise InputError(
-                f"at_least {goal['at_least']:g} is above at_most {goal['at_most']:g}",
-                where=place,
-                expected="at_least no greater than at_most",
-                remedy="correct the bounds",
-            )
+        if goal is not None:
+            _check_bounds(goal, (goal_of(key, goals) or {}).get("of"), place)
+
+
+def _check_bounds(goal: dict, of: str | None, place: str) -> None:
+    low, high = goal.get("at_least", -math.inf), goal.get("at_most", math.inf)
+    if low > high:
+        raise InputError(
+            f"at_least {low:g} is above at_most {high:g}",
+            where=place,
+            expected="at_least no greater than at_most",
+            remedy="correct the bounds",
+        )
+    if math.isnan(low) or math.isnan(high) or low == math.inf or high == -math.inf or (of == "ratio" and high < 0):
+        raise InputError(
+            f"no {of} could meet at_least {low:g}, at_most {high:g}",
+            where=place,
+            expected="bounds that a number can meet; a ratio is never below 0",
+            remedy="correct the bounds",
+        )
 
 
 def goal_of(key: str, goals: dict[str, dict | None] | None = None) -> dict | None:
@@ -103,6 +117,7 @@ def _judged(line: dict, criterion: dict | None) -> dict:
         "goal": goal_text(criterion, "en"),
         "criterion": criterion,
         "verdict": verdict(line, criterion),
+        "decided": decided(line, criterion),
         "headline": bool(entry.get("headline", False)) and subject is None,
         "reason": line["reason"],
         "note": note_of(line, "en"),
@@ -117,29 +132,63 @@ def verdict(line: dict, criterion: dict | None) -> str:
     found, interval = _quantity(line, criterion["of"])
     if found is None or line["reason"] is not None:
         return "not measurable"
-    low = -math.inf if criterion["at_least"] is None else criterion["at_least"]
-    high = math.inf if criterion["at_most"] is None else criterion["at_most"]
+    low, high = _bounds(criterion)
     if low <= found <= high:
         return "within"
     return "unclear" if interval is not None and interval[0] <= high and interval[1] >= low else "beyond"
 
 
+def decided(line: dict, criterion: dict | None) -> bool | None:
+    """Whether people enough were there to tell: the whole 95 % interval is on the verdict's side of the goal. What has
+    no interval (counts, z) is decided; None for what has no verdict."""
+    told = verdict(line, criterion)
+    if told not in ("within", "unclear", "beyond"):
+        return None
+    interval = _quantity(line, criterion["of"])[1]
+    if told != "within" or interval is None:
+        return told != "unclear"
+    low, high = _bounds(criterion)
+    return low <= interval[0] and interval[1] <= high
+
+
+def _bounds(criterion: dict) -> tuple[float, float]:
+    low, high = criterion["at_least"], criterion["at_most"]
+    return -math.inf if low is None else low, math.inf if high is None else high
+
+
 def _quantity(line: dict, of: str) -> tuple[float | None, list[float] | None]:
-    """What is judged, with its 95 % interval or None."""
+    """What is judged, with its 95 % interval or None: a line's interval is that of what the catalogue judges, so that
+    another `of` in the configuration has none."""
+    own = interval_of(line["key"]) if line["key"] in catalogue() else None
+    fitting = line["interval"] if own in (None, "ratio" if of == "ratio" else "value") else None
     if of != "gap":
-        return line[of], None if of == "z" else line["interval"]
+        return line[of], None if of == "z" else fitting
     if line["value"] is None or line["floor"] is None:
         return None, None
     gap = line["value"] - line["floor"]
-    if line["z"]:
+    if line["z"] and (own is None or _written_of(line["key"]) in ("gap", "value")):
         reach = abs(1.96 * gap / line["z"])
         return gap, [gap - reach, gap + reach]
-    return gap, None if line["interval"] is None else [x - line["floor"] for x in line["interval"]]
+    return gap, None if fitting is None else [x - line["floor"] for x in fitting]
+
+
+def interval_of(key: str) -> str:
+    """Whose interval a line of this measure has: `ratio` or `value`."""
+    return "ratio" if _written_of(key) == "ratio" else "value"
+
+
+def _written_of(key: str) -> str:
+    return (catalogue()[key].get("goal") or {}).get("of", "value")
 
 
 def name_of(line: dict, language: str) -> str:
     """The measure's name."""
     return catalogue()[line["key"]][language].format(subject=line["subject"])
+
+
+def is_theory(key: str) -> bool:
+    """Whether the measure is judged by what theory expects, not by real people."""
+    return bool(catalogue()[key].get("theory", False))
 
 
 def note_of(line: dict, language: str) -> str:

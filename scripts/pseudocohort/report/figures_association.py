@@ -21,20 +21,37 @@ SHADES = {"real": (style.REAL, "#7f92bd"), "synthetic": (style.PSEUDO, "#efb27d"
 
 
 def draw_associations(
-    arrays: dict[str, np.ndarray], folder: str | Path, by_trait: str | Path, heritability: dict | None = None
+    arrays: dict[str, np.ndarray],
+    folder: str | Path,
+    by_trait: str | Path,
+    heritability: dict | None = None,
+    labels: dict[str, str] | None = None,
+    normalised: bool = True,
 ) -> list[str]:
     """Write the figures of the associations as SVG into `folder`, and a Manhattan plot of each of the strongest
     traits into the directory `by_trait` (as 00-NAME.svg, 01-NAME.svg, ...); returns the names.
 
-    heritability: `cohorts` of heritability.json, or None for a figure without data."""
-    figures = {"manhattan": manhattan, "qq": qq, "beta_beta": effects, "lambda_gc": inflation}
+    heritability: `cohorts` of heritability.json, or None for a figure without data.  labels: what people read for a
+    trait, its name where it has none.  normalised: values were rank-based inverse normal scores, so that effects are
+    in SD."""
+    named = _labelled(arrays, labels or {})
+    figures = {"manhattan": manhattan, "qq": qq, "lambda_gc": inflation}
     for name, draw in figures.items():
-        style.drawn(draw, arrays, Path(folder) / f"{name}.svg")
-    style.drawn(forest, heritability or {}, Path(folder) / "heritability.svg")
+        style.drawn(draw, named, Path(folder) / f"{name}.svg")
+    style.drawn(lambda a: effects(a, normalised), named, Path(folder) / "beta_beta.svg")
+    style.drawn(lambda h: forest(h, labels), heritability or {}, Path(folder) / "heritability.svg")
     with atomic_directory(by_trait) as part:
         for i, trait in enumerate(style.texts(arrays, "points/names")):
-            style.drawn(lambda a, i=i: _miami(a, [i]), arrays, part / f"{i:02d}-{trait}.svg")
-    return [*figures, "heritability"]
+            style.drawn(lambda a, i=i: _miami(a, [i]), named, part / f"{i:02d}-{trait}.svg")
+    return [*figures, "beta_beta", "heritability"]
+
+
+def _labelled(arrays: dict[str, np.ndarray], labels: dict[str, str]) -> dict[str, np.ndarray]:
+    """The arrays with labels for names; traits of one label keep their names beside it, so that they stay two."""
+    twice = {label for label in labels.values() if list(labels.values()).count(label) > 1}
+    shown = {name: f"{label} ({name})" if label in twice else label for name, label in labels.items()}
+    keys = [key for key in ("points/names", "traits/names", "hits/trait") if key in arrays]
+    return arrays | {key: np.array([shown.get(n, n) for n in style.texts(arrays, key)] or ["-"]) for key in keys}
 
 
 def manhattan(arrays: dict) -> Figure | None:
@@ -145,8 +162,10 @@ def qq(arrays: dict) -> Figure | None:
     return fig
 
 
-def effects(arrays: dict) -> Figure | None:
-    """Effects at real hits: pseudo, and the holdout as the noise floor, against the founders; the strongest by name."""
+def effects(arrays: dict, normalised: bool = True) -> Figure | None:
+    """Effects at real hits: pseudo, and the holdout as the noise floor, against the founders; the strongest by name.
+
+    normalised: effects are in SD, but for binary traits."""
     if not len(arrays.get("hits/beta", ())):
         return None
     x, se = arrays["hits/beta"], arrays["hits/se"]
@@ -156,6 +175,7 @@ def effects(arrays: dict) -> Figure | None:
         ("synthetic", t("Pseudo people"), style.PSEUDO),
         ("holdout", t("Real holdout (noise floor)"), style.HOLDOUT),
     )
+    unit = t("SD per allele; log odds if binary") if normalised else t("own unit per allele; log odds if binary")
     for axis, (cohort, title, colour) in zip(axes, cohorts, strict=True):
         y, error = arrays[f"hits/beta_{cohort}"], arrays[f"hits/se_{cohort}"]
         seen = np.isfinite(y)
@@ -167,9 +187,9 @@ def effects(arrays: dict) -> Figure | None:
         text = t("{n} hits").format(n=int(seen.sum()))
         text += t(", {n} outside the frame").format(n=outside) if outside else ""
         axis.text(0.03, 0.97, text, transform=axis.transAxes, va="top")
-        axis.set(title=title, xlabel=t("effect among the founders (95 % interval; in units of the analysis)"))
+        axis.set(title=title, xlabel=t("effect among the founders ({unit}; 95 % interval)").format(unit=unit))
         axis.set(xlim=(-limit, limit), ylim=(-limit, limit))
-    axes[0].set(ylabel=t("effect in the other cohort"))
+    axes[0].set(ylabel=t("effect in the other cohort ({unit})").format(unit=unit))
     _name_effects(axes[0], arrays, limit)
     return fig
 
@@ -195,10 +215,11 @@ def _name_effects(axis, arrays: dict, limit: float) -> None:
             )  # fmt: skip
 
 
-def forest(cohorts: dict) -> Figure | None:
+def forest(cohorts: dict, labels: dict[str, str] | None = None) -> Figure | None:
     """Heritability of every trait with 95 % intervals: founders, pseudo people, holdout.
 
-    cohorts: of heritability.json; traits in the order of the founders' heritability, at most MOST_TRAITS."""
+    cohorts: of heritability.json; traits in the order of the founders' heritability, at most MOST_TRAITS.
+    labels: what people read for a trait."""
     real = {name: x for name, x in cohorts.get("real", {}).get("traits", {}).items() if x["h2"] is not None}
     if not real:
         return None
@@ -219,7 +240,8 @@ def forest(cohorts: dict) -> Figure | None:
                       label=label)  # fmt: skip
         if cohort != "holdout":
             ends += [float(np.nanmin(h2 - reach, initial=0)), float(np.nanmax(h2 + reach, initial=0))]
-    axis.set_yticks(np.arange(len(names)), [style.shortened(name, 30) for name in names], fontsize=7.5)
+    axis.set_yticks(np.arange(len(names)), [style.shortened((labels or {}).get(name, name), 30) for name in names],
+                    fontsize=7.5)  # fmt: skip
     axis.set(
         title=t("Heritability by trait"), ylim=(-0.7, len(names) - 0.3),
         xlim=(max(min(ends), -0.5), min(max(ends), 1.5)),

@@ -62,6 +62,7 @@ def _effects(axis, at: dict, name: str, colour: str) -> None:
         more = {"lw": 0, "alpha": 0.4 if shade == style.BASELINE else 0.85} if mark == "o" else {"lw": 1.0}
         axis.scatter(x[use], y[use], s=size, marker=mark, color=shade, zorder=front, rasterized=True, **more)
     people, number = f"{int(at[f'n_{name}'].max()):,}", int((found & seen).sum())
+    people = people if name == "pseudo" else f"≥ {people}"  # told in whole tens
     told = t("{found} of {all} found again, in {people} people")
     told = told.format(found=int((found & again).sum()), all=number, people=people)
     axis.text(0.03, 0.97, told, transform=axis.transAxes, va="top", fontsize=8)

@@ -47,13 +47,15 @@ def frequencies(arrays: dict) -> Figure | None:
 
 
 def spectrum(arrays: dict) -> Figure | None:
-    """Folded site frequency spectrum in classes of doubling width; founders' rare alleles that are kept."""
+    """Folded site frequency spectrum in classes of doubling width, and theory; founders' rare alleles kept."""
     if "spectrum/train" not in arrays or not arrays["spectrum/train"].sum():
         return None
     low, high = arrays["spectrum/edges"][:-1].astype(int), arrays["spectrum/edges"][1:].astype(int) - 1
     fig, (axis, kept) = plt.subplots(1, 2, figsize=(9.6, 3.8), width_ratios=(2.2, 1))
     for k, (name, label, colour) in enumerate(GROUPS):
         axis.bar(np.arange(len(low)) + 0.27 * (k - 1), arrays[f"spectrum/{name}"], 0.26, color=colour, label=t(label))
+    axis.plot(np.arange(len(low)) + 0.27, arrays["spectrum/theory"], ls="", marker="D", ms=5, mfc="white", mec="black",
+              label=t("theory for pseudo people (this pedigree)"))  # fmt: skip
     axis.set_xticks(np.arange(len(low)), _classes(low, high), rotation=30 if len(low) > 7 else 0)
     copies = t("copies of the rarer allele among {n} haplotypes").format(n=int(arrays["spectrum/haplotypes"]))
     axis.set(title=t("Site frequency spectrum"), ylabel=t("sites"), xlabel=copies)
@@ -169,10 +171,11 @@ def confusion(arrays: dict) -> Figure | None:
     groups = (("holdout", t("real holdout"), style.HOLDOUT), ("pseudo", t("pseudo"), style.PSEUDO))
     for axis, (key, title, colour) in zip(axes, groups, strict=True):
         shares = arrays[f"confusion/{key}"]
-        axis.imshow(shares, vmin=0, vmax=1.6, cmap=style.shades(colour))
+        image = axis.imshow(shares, vmin=0, vmax=1, cmap=style.shades(colour))
+        dark = image.to_rgba(np.nan_to_num(shares))[..., :3] ** 2.2 @ (0.2126, 0.7152, 0.0722) < 0.18  # luminance
         for i, j in np.ndindex(shares.shape if len(names) <= 12 else (0, 0)):
             text = "–" if np.isnan(shares[i, j]) else f"{100 * shares[i, j]:.0f} %"
-            axis.text(j, i, text, ha="center", va="center", color="white" if shares[i, j] > 0.55 else "black")
+            axis.text(j, i, text, ha="center", va="center", color="white" if dark[i, j] else "black")
         axis.set_xticks(range(len(names)), names, rotation=30 if len(names) > 3 else 0)
         axis.set_yticks(range(len(names)), names)
         axis.set(title=title, xlabel=t("nearest stratum"))
@@ -182,36 +185,49 @@ def confusion(arrays: dict) -> Figure | None:
 
 
 def structure(arrays: dict) -> Figure | None:
-    """Principal components: real people as density by stratum, pseudo people as points."""
+    """Principal components: real people as density by stratum, pseudo people as points; on common axes, and each on
+    axes of their own."""
     if "structure/pseudo" not in arrays:
         return None
-    points, of = arrays["structure/pseudo"], np.array(style.texts(arrays, "structure/pseudo_strata"))
+    rows = [kind for kind in ("structure", "own") if f"{kind}/pseudo" in arrays]
+    fig, axes = plt.subplots(len(rows), 2, figsize=(9.0, 4.1 * len(rows) + 0.3), squeeze=False)
     drawn = style.texts(arrays, "structure/strata")
-    names = drawn + sorted(set(of) - set(drawn))
-    bounds, share = arrays["structure/bounds"], arrays["structure/share"]
-    fig, axes = plt.subplots(1, 2, figsize=(9.0, 4.4), sharex=True, sharey=True)
-    for axis, alpha in ((axes[0], 0.35), (axes[1], 0.0)):
-        _contours(axis, arrays, drawn, bounds, alpha)
-    for i, name in enumerate(names):
-        rows = of == name
-        axes[1].scatter(*points[rows].T, s=7, color=_colour(i), marker=style.MARKERS[i % 8], alpha=0.6, lw=0,
-                        rasterized=True)  # fmt: skip
-    of_variance = t("PC{k} ({share:.1f} % of variance)")
-    labels = [of_variance.format(k=k + 1, share=100 * share[k]) for k in range(2)]
-    axes[0].set(title=t("Real people (density)"), xlabel=labels[0], ylabel=labels[1], xlim=bounds[0], ylim=bounds[1])
-    axes[1].set(title=t("Pseudo people (points) on real density"), xlabel=labels[0])
+    names = drawn + sorted(set(style.texts(arrays, "structure/pseudo_strata")) - set(drawn))
+    for pair, kind in zip(axes, rows, strict=True):
+        _places(pair, {k.partition("/")[2]: v for k, v in arrays.items() if k.startswith(f"{kind}/")}, names)
+    axes[0, 0].set_title(t("Real people (density)"))
+    axes[0, 1].set_title(t("Pseudo people (points) on real density"))
+    if len(rows) > 1:
+        axes[1, 0].set_title(t("Real people, axes of their own"))
+        axes[1, 1].set_title(t("Pseudo people, axes of their own"))
     if len(names) <= 12:
         handles = [Line2D([], [], ls="", marker=style.MARKERS[i % 8], color=_colour(i)) for i in range(len(names))]
         style.legend_below(fig, handles, [style.shortened(n) for n in names])
     return fig
 
 
+def _places(axes, arrays: dict, names: list[str]) -> None:
+    """Two panels: density of the real people, points of the pseudo people, on it where the axes are the same."""
+    points, of = arrays["pseudo"], np.array(style.texts(arrays, "pseudo_strata"))
+    bounds, share = arrays["bounds"], np.atleast_2d(arrays["share"])
+    _contours(axes[0], arrays, names, bounds, 0.35)
+    if len(share) == 1:
+        _contours(axes[1], arrays, names, bounds, 0.0)
+    for i, name in enumerate(names):
+        axes[1].scatter(*points[of == name].T, s=7, color=_colour(i), marker=style.MARKERS[i % 8], alpha=0.6, lw=0,
+                        rasterized=True)  # fmt: skip
+    for axis, variance in zip(axes, (share[0], share[-1]), strict=True):
+        labels = [t("PC{k} ({share:.1f} % of variance)").format(k=k + 1, share=100 * variance[k]) for k in range(2)]
+        axis.set(xlabel=labels[0], ylabel=labels[1], xlim=bounds[0], ylim=bounds[1])
+
+
 def _contours(axis, arrays: dict, names: list[str], bounds: np.ndarray, alpha: float) -> None:
     """Contours of the smoothed density of each stratum's real people, and their filling on the first panel."""
-    for i in range(len(names)):
-        density = arrays[f"structure/density/{i}"]
+    for place, name in enumerate(style.texts(arrays, "strata")):
+        density = arrays.get(f"density/{place}", np.zeros(1))
         if not density.any():
             continue
+        i = names.index(name)
         centres = [np.linspace(*b, len(density) + 1)[:-1] + np.ptp(b) / len(density) / 2 for b in bounds]
         levels = density.max() * np.array([0.02, 0.2, 0.4, 0.7])
         if alpha:

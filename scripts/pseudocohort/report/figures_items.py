@@ -19,6 +19,7 @@ COLUMNS, PANEL, HEADING = 5, 2.0, 0.5  # of the figure of distributions: panels 
 MOST_NAMES = 110  # rows of a heat map whose names can still be read
 SEARCHED = {"hidden": "hidden units", "depth": "depth", "latent": "latent size", "learning_rate": "learning rate"}
 SETS = (("real", style.REAL, "-"), ("pseudo", style.PSEUDO, "-"), ("baseline", style.BASELINE, "--"))
+HELD = ("holdout", style.HOLDOUT, "-")
 
 
 def draw_items(arrays: dict[str, np.ndarray], model: str | Path | None, folder: str | Path) -> list[str]:
@@ -47,7 +48,7 @@ def draw_items(arrays: dict[str, np.ndarray], model: str | Path | None, folder: 
 
 
 def marginals(arrays: dict) -> Figure | None:
-    """The shown items' distributions, real over pseudo over baseline: a block of panels with a heading a group."""
+    """The shown items' distributions, founders, pseudo, baseline, holdout: a block of panels with a heading a group."""
     shown = np.atleast_1d(arrays.get("marginal/shown", np.array([], dtype=int)))
     if not len(shown):
         return None
@@ -58,10 +59,10 @@ def marginals(arrays: dict) -> Figure | None:
         number = int((groups == group).sum())
         some = t("{shown} of {all} items, those farthest from the real ones")
         told[group] = (some if len(items) < number else t("items: {all}")).format(shown=len(items), all=number)
-    sets = SETS[: 1 + len(arrays["items/missing"][1:])]
+    sets = (*SETS[: len(arrays["items/missing"])], HELD)
     handles = [Patch(facecolor=style.REAL, alpha=0.45), *[Line2D([], [], color=c, ls=s) for _, c, s in sets[1:]]]
     fig = _blocks(blocks, told, lambda axis, j: _panel(axis, arrays, int(j)))
-    fig.legend(handles, [t(style.LABELS[name]) for name, _, _ in sets], loc="lower center", ncols=3)
+    fig.legend(handles, [t(style.LABELS[name]) for name, _, _ in sets], loc="lower center", ncols=4)
     return fig
 
 
@@ -88,36 +89,46 @@ def _panel(axis, arrays: dict, j: int) -> None:
     """One item's distribution, with its missing rates under the title."""
     name, unit = (str(np.atleast_1d(arrays[key])[j]) for key in ("items/names", "items/units"))
     if f"marginal/{j}/edges" in arrays:
-        _numeric(axis, arrays[f"marginal/{j}/edges"], arrays[f"marginal/{j}/density"], unit)
+        parts = (arrays[f"marginal/{j}/{key}"] for key in ("edges", "density", "holdout"))
+        _numeric(axis, *parts, unit)
         if str(np.atleast_1d(arrays["items/types"])[j]) == "date":
             axis.xaxis.set_major_formatter(lambda day, _: str(np.datetime64(round(day), "D")))
             axis.locator_params(axis="x", nbins=2)
     else:
-        _discrete(axis, style.texts(arrays, f"marginal/{j}/categories"), arrays[f"marginal/{j}/shares"])
-    real, pseudo = 100 * arrays["items/missing"][:2, j]
+        names = style.texts(arrays, f"marginal/{j}/categories")
+        _discrete(axis, names, arrays[f"marginal/{j}/shares"], arrays[f"marginal/{j}/holdout"])
+    real, pseudo = (f"{rate:.0f}" if np.isfinite(rate) else "–" for rate in 100 * arrays["items/missing"][:2, j])
     axis.set_title(f"{style.shortened(labels(arrays)[name], 24)}\n", fontsize=8.5)
-    missing = t("missing: real {real} %, pseudo {pseudo} %").format(real=f"{real:.0f}", pseudo=f"{pseudo:.0f}")
+    missing = t("missing: real {real} %, pseudo {pseudo} %").format(real=real, pseudo=pseudo)
     axis.text(0, 1.03, missing, transform=axis.transAxes, fontsize=6.5,
               color="#5b616b")  # fmt: skip
     axis.tick_params(labelsize=7)
 
 
-def _numeric(axis, edges: np.ndarray, density: np.ndarray, unit: str) -> None:
+def _numeric(axis, edges: np.ndarray, density: np.ndarray, held: np.ndarray, unit: str) -> None:
     axis.stairs(density[0], edges, fill=True, color=style.REAL, alpha=0.35)
+    if np.isfinite(held).all():
+        axis.stairs(held, edges, color=HELD[1], lw=0.8)
     if len(density) > 2:
         axis.stairs(density[2], edges, color=style.BASELINE, ls="--", lw=1.0)
     axis.stairs(density[1], edges, color=style.PSEUDO, lw=1.3)
     axis.set_yticks([])
     axis.locator_params(axis="x", nbins=4)
     axis.grid(visible=False)
-    axis.set_xlabel(style.shortened(unit, 22) if unit != "-" else "", fontsize=7, labelpad=1)
+    axis.set_xlabel(style.shortened(t(unit), 22) if unit != "-" else "", fontsize=7, labelpad=1)
 
 
-def _discrete(axis, names: list[str], shares: np.ndarray) -> None:
+def _discrete(axis, names: list[str], shares: np.ndarray, held: np.ndarray) -> None:
+    """Bars as the legend has them: filled, the baseline a dashed outline, the holdout a line across."""
     place = np.arange(len(names))
-    for k, (_, colour, _) in enumerate(SETS[: len(shares)]):
+    for k, (name, colour, line) in enumerate(SETS[: len(shares)]):
         shift = 0.27 * (k - (len(shares) - 1) / 2)
-        axis.bar(place + shift, 100 * shares[k], 0.26, color=colour, alpha=0.6 if k == 0 else 0.95)
+        look = {"color": colour, "alpha": 0.6 if k == 0 else 0.95}
+        if name == "baseline":
+            look = {"facecolor": "none", "edgecolor": colour, "ls": line, "lw": 1.0}
+        axis.bar(place + shift, 100 * shares[k], 0.26, **look)
+    seen = np.isfinite(held)
+    axis.hlines(100 * held[seen], place[seen] - 0.4, place[seen] + 0.4, color=HELD[1], lw=1.2, zorder=4)
     wide = max(map(len, names)) * len(names) > 18
     axis.set_xticks(place, [style.shortened(n, 15) for n in names], rotation=30 if wide else 0, fontsize=6.5,
                     ha="right" if wide else "center", rotation_mode="anchor" if wide else "default")  # fmt: skip
@@ -263,7 +274,7 @@ def _deciles(axis, arrays: dict, k: int) -> None:
         back = {"lw": 0.8, "alpha": 0.6, "zorder": 1} if colour == style.HOLDOUT else {"lw": 1.2, "zorder": 3}
         axis.errorbar(np.arange(1, 11) + shift, mean, 1.96 * error, color=colour, fmt=f"{mark}-", ms=3, elinewidth=0.8,
                       **back)  # fmt: skip
-    what = {"binary": t("% yes"), "ordinal": t("level")}.get(kind, "" if unit == "-" else unit)
+    what = {"binary": t("% yes"), "ordinal": t("level")}.get(kind, "" if unit == "-" else t(unit))
     axis.set_title(style.shortened(labels(arrays)[name], 26) + "\n", fontsize=8.5)
     axis.text(0, 1.03, style.shortened(what, 30), transform=axis.transAxes, fontsize=7, color="#5b616b")
     axis.set_xticks([1, 4, 7, 10])

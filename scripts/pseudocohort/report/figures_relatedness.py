@@ -98,8 +98,10 @@ def homozygosity(arrays: dict) -> Figure | None:
     left.set(title=t("Runs of homozygosity by person"), xlabel=t("genome in runs of homozygosity (%)"),
              ylabel=t("share of people"))  # fmt: skip
     classes = style.texts(arrays, "roh/classes")
-    for k, (name, label, colour) in enumerate(GROUPS):
-        right.bar(np.arange(len(classes)) + 0.2 * (k - 1.5), arrays[f"roh/{name}"], 0.19, color=colour, label=t(label))
+    seen = [group for group in GROUPS if np.nansum(arrays[f"roh/{group[0]}"]) > 0]  # bars stay centred on their ticks
+    for k, (name, label, colour) in enumerate(seen):
+        places = np.arange(len(classes)) + 0.2 * (k - (len(seen) - 1) / 2)
+        right.bar(places, arrays[f"roh/{name}"], 0.19, color=colour, label=t(label))
     right.set_xticks(np.arange(len(classes)), classes)
     right.grid(axis="x", visible=False)
     right.set(title=t("By length of the run"), xlabel=t("length of the run"), ylabel=t("Mb per person"))

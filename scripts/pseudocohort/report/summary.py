@@ -7,9 +7,9 @@ workflow/schemas/summary.schema.json describes the file.
 import json
 from pathlib import Path
 
-from pseudocohort.measures.catalogue import GROUPS, catalogue, judged
+from pseudocohort.measures.catalogue import GROUPS, catalogue, goal_of, judged
 from pseudocohort.measures.line import content_digest, save_evidence
-from pseudocohort.report.uses import ORDER, together, uses
+from pseudocohort.report.uses import ORDER, together, undecided, uses
 
 SCHEMA_VERSION = 1
 
@@ -27,24 +27,41 @@ def summarised(parts: dict[str, dict], goals: dict[str, dict | None]) -> dict:
     place = {key: i for i, key in enumerate(catalogue())}
     lines = judged([line for part in parts.values() for line in part["metrics"]], goals)
     lines.sort(key=lambda line: (GROUPS.index(line["group"]), place[line["key"]]))
+    missing = absent(lines, goals)
     return {
         "schema_version": SCHEMA_VERSION,
         "parts": {name: part.get("digest") or content_digest(part) for name, part in parts.items()},
         "metrics": lines,
-        "groups": groups(lines),
-        "uses": uses(lines),
+        "groups": groups([*lines, *missing]),
+        "uses": uses([*lines, *missing]),
+        "absent": [line["key"] for line in missing],
     }
 
 
 def groups(lines: list[dict]) -> list[dict]:
-    """Per group that has goals: verdict, and how many lines have which."""
+    """Per group that has goals: verdict, how many lines have which, and of how many within the interval reaches beyond
+    the goal (undecided).
+
+    A group of which most could not be judged is not measurable, unless something judged misses its goal or may."""
     found = []
     for group in GROUPS:
         verdicts = [line["verdict"] for line in lines if line["group"] == group]
         if set(verdicts) - {"stated"}:
             counted = {name.replace(" ", "_"): verdicts.count(name) for name in (*reversed(ORDER), "not measurable")}
+            counted["undecided"] = sum(line["group"] == group and undecided(line) for line in lines)
             found.append({"group": group, "verdict": together(verdicts)} | counted)
     return found
+
+
+def absent(lines: list[dict], goals: dict[str, dict | None]) -> list[dict]:
+    """key, group and verdict of what has a goal in the catalogue and no line, in groups that have lines: something
+    that no module told is not measurable, as if it had been told without a number."""
+    told, seen = ({line[name] for line in lines} for name in ("key", "group"))
+    return [
+        {"key": key, "group": entry["group"], "verdict": "not measurable", "decided": None}
+        for key, entry in catalogue().items()
+        if key not in told and entry["group"] in seen and goal_of(key, goals) is not None
+    ]
 
 
 def shortfalls(summary: dict) -> list[str]:
@@ -59,6 +76,8 @@ def shortfalls(summary: dict) -> list[str]:
     if blank := counted["not measurable"]:
         reasons = sorted({line["reason"] or "no number" for line in blank})
         told.append(f"not measurable: {len(blank)} ({'; '.join(reasons)})")
+    if summary["absent"]:
+        told.append(f"not measured in this run: {', '.join(summary['absent'])}")
     return told
 
 

@@ -4,9 +4,11 @@ import math
 import re
 from pathlib import Path
 
+from markupsafe import Markup, escape
+
 from pseudocohort.cohort.dictionary import Dictionary
 from pseudocohort.evaluation.metrics import MINIMUM_PEOPLE
-from pseudocohort.measures.catalogue import catalogue, goal_of, goal_text, judged
+from pseudocohort.measures.catalogue import catalogue, goal_of, goal_text, interval_of, judged
 from pseudocohort.report.words import current, t, told
 
 SETTINGS = {"hidden": "hidden units", "depth": "depth", "latent": "latent size", "learning_rate": "learning rate"}
@@ -43,29 +45,50 @@ def number(value: float | int | str | None) -> str:
     return f"{value:#.3g}".rstrip(".") if abs(value) >= 1e-4 else f"{value:.2g}"
 
 
+def rounded(value: float | int | str | None) -> str:
+    """As `number`, but what is next to nothing is told by three decimals: shares, ratios, distances."""
+    if isinstance(value, float) and value != 0 and abs(value) < 5e-4:
+        return f"{abs(value):.3f}"
+    return number(value)
+
+
+def coded(text: str) -> Markup:
+    """A text with `what stands in backticks` as code."""
+    parts = re.split(r"`([^`]+)`", text)
+    return Markup("").join(Markup("<code>{}</code>").format(x) if i % 2 else escape(x) for i, x in enumerate(parts))
+
+
 def interval(values: list | None) -> str:
     """`low to high`, or nothing."""
     if not values or None in values:
         return ""
-    return t("{low} to {high}").format(low=number(values[0]), high=number(values[1]))
+    return t("{low} to {high}").format(low=rounded(values[0]), high=rounded(values[1]))
 
 
-def flat(tree: dict, prefix: str = "", few: bool = False) -> list[tuple[str, object]]:
+def flat(
+    tree: dict, prefix: str = "", few: bool = False, dictionary: Dictionary | None = None
+) -> list[tuple[str, object]]:
     """Rows (key, value) of nested dictionaries; lists as text.
 
-    few: the report of the import: keys in words, and counts of 1 to 4 told as "< 5", so that no row stands for a
-    single person. Otherwise keys as the configuration has them, joined by points.
+    few: the report of the import: keys in words, items by their labels in the dictionary, and counts of 1 to 4 told as
+    "< 5", so that no row stands for a single person. Otherwise keys as the configuration has them, joined by points.
     """
     rows: list[tuple[str, object]] = []
     for key, value in tree.items():
-        name = prefix + (t(key.replace("_", " ")) if few else key)
+        name = prefix + (named(key, dictionary) if few else key)
         if isinstance(value, dict):
-            rows += flat(value, name + (t(": ") if few else "."), few)
+            rows += flat(value, name + (t(": ") if few else "."), few, dictionary)
         elif few and isinstance(value, int) and not isinstance(value, bool) and 0 < value < MINIMUM_PEOPLE:
             rows.append((name, f"< {MINIMUM_PEOPLE}"))
         else:
             rows.append((name, ", ".join(map(str, value)) or t("none") if isinstance(value, list) else value))
     return rows
+
+
+def named(key: str, dictionary: Dictionary | None) -> str:
+    """An item's label, or a key in words."""
+    known = dictionary is not None and key in dictionary
+    return label(key, dictionary) if known else t(key.replace("_", " "))
 
 
 def without_lists(report: dict) -> dict:
@@ -105,6 +128,22 @@ def label(name: str, dictionary: Dictionary) -> str:
     return (item.label_ja if current() == "ja" else "") or item.label or name
 
 
+def labelled(details: dict, dictionary: Dictionary) -> dict:
+    """Details of a line with items and categories by what people read for them."""
+    told = {k: label(v, dictionary) if isinstance(v, str) else v for k, v in details.items()}
+    if isinstance(item := details.get("item"), str) and isinstance(category := details.get("category"), str):
+        told["category"] = category_label(item, category, dictionary)
+    return told
+
+
+def category_label(item: str, category: str, dictionary: Dictionary) -> str:
+    """What people read for a category of an item."""
+    found = {}
+    if item in dictionary:
+        found = dict(zip(dictionary[item].categories, dictionary[item].category_labels, strict=False))
+    return t(found.get(category) or category)
+
+
 def compared(report: dict, goals: dict) -> dict | None:
     """Table of the comparison of models: heads, rows (name, remarks, cells), note, calibration.
 
@@ -130,7 +169,8 @@ def compared(report: dict, goals: dict) -> dict | None:
 
 def _note(report: dict) -> str:
     """The sentences on other models, each in the current language."""
-    return t(" ").join(told(sentence) for sentence in re.split(r"(?<=\.) (?=[A-Z])", report.get("note", "")))
+    sentences = [told(sentence) for sentence in re.split(r"(?<=\.) (?=[A-Z])", report.get("note", ""))]
+    return re.sub(r" ?[(（](cvae|cart|marginal)[)）]", "", t(" ").join(sentences))
 
 
 def _cell(line: dict, goals: dict) -> dict:
@@ -141,11 +181,6 @@ def _cell(line: dict, goals: dict) -> dict:
         "interval": line["interval"],
         "verdict": line["verdict"],
     }
-
-
-def interval_of(key: str) -> str:
-    """Whose interval a line of this measure has: `ratio` or `value`."""
-    return "ratio" if (goal_of(key) or {}).get("of") == "ratio" else "value"
 
 
 def _calibration(report: dict) -> str:
