@@ -141,16 +141,18 @@ def _lights(groups: list[dict], lines: list[dict]) -> list[dict]:
         counts = {key: sum(part[key] for part in parts) for key in parts[0] if key not in ("group", "verdict")}
         verdict = uses.together(part["verdict"] for part in parts)
         about = [line for line in lines if line["group"] in [part["group"] for part in parts]]
-        named = {f"{v}_names": _some([m["metric"] for m in about if m["verdict"] == v]) for v in ("beyond", "unclear")}
+        named = {
+            f"{v}_names": _some([m["metric"] for m in about if m["verdict"] == v], 1) for v in ("beyond", "unclear")
+        }
         told.append({"group": name, "verdict": verdict} | counts | named)
     return told
 
 
-def _some(names: list[str]) -> str:
-    """The first MOST of some names, without what stands in brackets, and how many more there are."""
+def _some(names: list[str], most: int = MOST) -> str:
+    """The first `most` of some names, without what stands in brackets, and how many more there are."""
     plain = [re.sub(r" *[(（][^()（）]*[)）]", "", name) for name in names]
-    told = t("; ").join(plain[:MOST])
-    return told + t(" and {n} more").format(n=len(names) - MOST) if len(names) > MOST else told
+    told = t("; ").join(plain[:most])
+    return told + t(" and {n} more").format(n=len(names) - most) if len(names) > most else told
 
 
 def _subject(name: str, dictionary: Dictionary) -> str:
