@@ -83,7 +83,7 @@ def test_a_line_is_plain_json_and_comes_back(tmp_path):
 def test_every_measure_has_both_names_a_known_group_and_a_goal_that_can_be_met():
     assert book.catalogue()
     for key, entry in book.catalogue().items():
-        assert set(entry) <= {"group", "en", "ja", "goal", "headline", "note"}, key
+        assert set(entry) <= {"group", "en", "ja", "goal", "headline", "theory", "note"}, key
         assert entry["group"] in book.GROUPS, key
         assert all(entry[language].strip() for language in book.LANGUAGES), key
         assert any(ord(letter) > 0x3000 for letter in entry["ja"]), f"{key}: not Japanese"
