@@ -33,11 +33,11 @@ setup-dev: .venv/installed-dev ## the same with the tests' and linters' packages
 	  { rm -rf .venv; echo "The module venv is missing: apt install python3-venv"; exit 1; }
 
 .venv/installed: envs/requirements.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r envs/requirements.txt
 	@touch $@
 
 .venv/installed-dev: envs/requirements-dev.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r envs/requirements-dev.txt
 	@touch .venv/installed $@
 
 .venv-peers/installed: envs/requirements-peers.txt | .venv/bin/python
@@ -71,7 +71,7 @@ lock: .venv/installed-dev ## new lock files from envs/*.in
 	$(BIN)/python -m pip install --quiet uv
 	cd envs && for kind in requirements requirements-dev requirements-peers; do \
 	  ../$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --no-annotate \
-	    --no-emit-index-url --python-version 3.11 $$kind.in -o $$kind.txt; done
+	    --no-emit-index-url --python-version 3.11 --override overrides.txt $$kind.in -o $$kind.txt; done
 
 clean: ## remove results, logs and the workflow's memory, keep the virtual environment
 	rm -rf results logs .snakemake

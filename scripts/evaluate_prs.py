@@ -5,6 +5,7 @@ import pandas as pd
 
 from pseudocohort import counter
 from pseudocohort.cohort.dictionary import read_dictionary
+from pseudocohort.cohort.digests import people_facts
 from pseudocohort.evaluation.association_results import read_leads
 from pseudocohort.evaluation.metrics import folds
 from pseudocohort.evaluation.prs import LEARNT, per_trait, prs_lines, weights_of, worth
@@ -29,4 +30,4 @@ with logged(snakemake.log[0]):
         scores[cohort] = score_weights(prefixes, rows, weights)
     rng = counter.generator(read_seed(source.seed), "evaluate scores")
     found = worth(traits, scores, sites, folds(people["family"].to_numpy()[rows], 0, rng)[0])
-    save_lines(snakemake.output[0], prs_lines(found), traits=per_trait(found))
+    save_lines(snakemake.output[0], prs_lines(found), traits=per_trait(found), people=people_facts(people))

@@ -2,11 +2,13 @@
 
 import pandas as pd
 
+from pseudocohort.cohort.digests import people_facts
 from pseudocohort.evaluation.metrics import save_arrays
 from pseudocohort.evaluation.relatedness import evaluate_relatedness
 from pseudocohort.files import read_seed
 from pseudocohort.genome.founders import pedigree_of
 from pseudocohort.job import logged
+from pseudocohort.measures.catalogue import without_theory
 from pseudocohort.measures.line import save_lines
 
 with logged(snakemake.log[0]):
@@ -22,6 +24,8 @@ with logged(snakemake.log[0]):
         recipe["founders"],
         seed,
         snakemake.params.sex_specific,
+        founder_share=recipe["founder_share"],
     )
-    save_lines(snakemake.output.metrics, lines)
+    lines = without_theory(lines) if snakemake.params.protected else lines
+    save_lines(snakemake.output.metrics, lines, people=people_facts(people))
     save_arrays(snakemake.output.arrays, arrays)

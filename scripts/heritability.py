@@ -3,6 +3,7 @@
 import pandas as pd
 
 from pseudocohort.cohort.dictionary import read_dictionary
+from pseudocohort.cohort.digests import people_facts
 from pseudocohort.evaluation.heritability import Cohort, heritability_lines, save_heritability
 from pseudocohort.files import read_seed
 from pseudocohort.genetics.cohorts import pseudo_sample, rows_of, traits_of
@@ -33,4 +34,4 @@ with logged(snakemake.log[0]) as log:
         names = [] if association is None else traits_in(association)
         results = ((trait, read_association(association, trait)) for trait in names)
         cohorts[cohort] = Cohort(estimate, regress_all(results, read_ld_scores(source[f"ld_{folder}"], chromosomes)))
-    save_heritability(snakemake.output[0], heritability_lines(cohorts), cohorts)
+    save_heritability(snakemake.output[0], heritability_lines(cohorts), cohorts, people=people_facts(people))

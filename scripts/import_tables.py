@@ -21,6 +21,7 @@ with logged(snakemake.log[0]):
         unmatched=p.unmatched,
         holdout=p.holdout,
         seed=read_seed(snakemake.input.seed),
+        level=p.level,
     )
     for table, path in ((people, snakemake.output.people), (phenotypes, snakemake.output.phenotypes)):
         with atomic(path) as part:

@@ -47,7 +47,8 @@ def lines(verdicts: dict[str, str] | None = None) -> list[dict]:
 
 def some_lines() -> list[dict]:
     """Lines with every verdict among them."""
-    keys = [key for key in catalogue() if goal_of(key) and goal_of(key)["of"] != "z"]
+    used = {key: entry for key, entry in catalogue().items() if entry["group"] != "disclosure"}
+    keys = [key for key in used if goal_of(key) and goal_of(key)["of"] != "z"]
     return lines({keys[0]: "beyond", keys[1]: "unclear", keys[2]: "not measurable", keys[-1]: "unclear"})
 
 
@@ -78,9 +79,19 @@ def write_run(folder: Path, found: list[dict] | None = None, **config) -> dict[s
 
 
 def write_attacks(folder: Path) -> None:
-    """Results of an attack on the run."""
+    """Results of two attacks on the run, the second with a control that failed."""
     (folder / "disclosure").mkdir(exist_ok=True)
-    save_evidence(folder / "disclosure" / "genomes.json", {"metrics": [measure("copies", 0.7, floor=0.5)]})
+    lines = [
+        measure("copies", 0.7, floor=0.5),
+        measure("genome_membership", 0.83, subject="haplotype matching", interval=(0.8, 0.86)),
+        measure("genome_true_positives_1", 0.31, subject="haplotype matching", interval=(0.2, 0.4)),
+        measure("relative_membership", 0.66, subject="haplotype matching", interval=(0.6, 0.7)),
+        measure("genome_membership", 0.55, subject="rare alleles", interval=(0.5, 0.6), reason="control failed"),
+    ]
+    good = {"planted": {"auc": 0.97, "passed": True}, "null": {"auc": 0.51, "passed": True}}
+    bad = good | {"planted": {"auc": 0.49, "passed": False}}
+    controls = {"haplotype matching": good, "rare alleles": bad}
+    save_evidence(folder / "disclosure" / "genomes.json", {"metrics": lines, "controls": controls})
 
 
 def _write_figures(folder: Path) -> None:

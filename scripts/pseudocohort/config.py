@@ -17,6 +17,8 @@ _POWER_OF_TEN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
 WHOLE = ("Y", "MT")  # pass whole from one parent: no genetic map, no scores, no association
 DRAFT = "results/dictionary_draft.tsv"  # output of the rule draft_dictionary
 SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
+PRESETS = Path(__file__).with_name("config.presets.yaml")  # of the key protection
+PROTECTIONS = ("minimum_allele_count", "switch_cm", "k_anonymous", "founder_share")
 
 
 def load_schema() -> dict:
@@ -46,6 +48,7 @@ def resolve(config: dict[str, Any]) -> dict[str, Any]:
     }
     _check_migration(resolved["migration"])
     _check_privacy(resolved)
+    resolved["protection"] = _protection(config.get("protection", {}), resolved["protection"])
     check_goals(resolved["goals"])
     if resolved["weights"] == "pgs" and not resolved["scoring_files"]:
         raise InputError(
@@ -102,6 +105,35 @@ def _check_privacy(config: dict) -> None:
             expected="network.search: 1, for every trial costs privacy" if private else "model: cvae",
             remedy="set network.search: 1, or dp: null" if private else "set model: cvae, or dp: null",
         )
+
+
+def _protection(given: dict, filled: dict) -> dict:
+    """Every protection, None where it is off: as given, null included, else as the preset has it, else off.
+
+    filled: what is given, with its defaults. Raises InputError for k_anonymous with both or neither of share and k.
+    """
+    preset = load_presets()[filled["preset"]]
+    chosen = {key: filled.get(key) if key in given else preset.get(key) for key in PROTECTIONS}
+    windows = chosen["k_anonymous"]
+    if windows is not None and ("share" in windows) == ("k" in windows):
+        raise InputError(
+            f"k_anonymous has {'both' if 'k' in windows else 'neither'} of share and k",
+            where="config key protection.k_anonymous",
+            expected="the least number of families that carry a window's haplotype: one of the two",
+            remedy="write {share: 0.02} or {k: 20}",
+        )
+    return {"preset": filled["preset"], **chosen}
+
+
+def protections(config: dict) -> dict:
+    """Of a resolved configuration, the protections between the mosaic and its transmission that are on."""
+    settings = {key: config["protection"][key] for key in PROTECTIONS if key != "founder_share"}
+    return {key: value for key, value in settings.items() if value is not None}
+
+
+def load_presets() -> dict[str, dict]:
+    """What the presets of the key `protection` set, by name."""
+    return yaml.safe_load(PRESETS.read_text(encoding="utf-8"))
 
 
 def _with_defaults(config: dict, schema: dict) -> dict:

@@ -135,3 +135,45 @@ def test_the_example_of_a_goal_is_one(demo):
 def test_the_demo_configuration_shows_every_common_key(demo):
     rare = {"planted"}
     assert set(config.load_schema()["properties"]) - set(demo) == rare
+
+
+def test_protection_is_the_preset_with_what_is_given(demo):
+    off = dict.fromkeys(config.PROTECTIONS)
+    assert config.resolve(demo)["protection"] == {"preset": "mendelian"} | off
+    del demo["protection"]
+    assert config.protections(config.resolve(demo)) == {}
+    preset = config.load_presets()["protected"]
+    found = config.resolve(demo | {"protection": {"preset": "protected"}})
+    assert found["protection"] == {"preset": "protected"} | off | preset
+    assert config.resolve(found) == found
+    given = {"preset": "protected", "switch_cm": None, "k_anonymous": {"k": 30}, "founder_share": 0.5}
+    found = config.resolve(demo | {"protection": given})
+    windows = {"k": 30, "most": 3, "window_cm": 0.05}
+    assert config.protections(found) == {"minimum_allele_count": preset["minimum_allele_count"], "k_anonymous": windows}
+    assert found["protection"]["founder_share"] == 0.5
+
+
+def test_presets_are_protections_of_the_schema(demo):
+    allowed = config.load_schema()["properties"]["protection"]["properties"]
+    assert set(config.load_presets()) == set(allowed["preset"]["enum"])
+    assert set(config.PROTECTIONS) == set(allowed) - {"preset"}
+    for preset in config.load_presets().values():
+        config.resolve(demo | {"protection": preset})
+        windows = preset.get("k_anonymous")
+        assert windows is None or {"most", "window_cm"} < set(windows)  # as given ones have by the schema
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"protection": {"k_anonymous": {"k": 5, "share": 0.1}}}, "has both of share and k(.|\n)*k_anonymous"),
+        ({"protection": {"k_anonymous": {"window_cm": 0.1}}}, "has neither of share and k(.|\n)*write {share: 0.02}"),
+        ({"protection": {"preset": "save"}}, "'save' is not one of(.|\n)*config key protection.preset"),
+        ({"protection": {"founder_share": 0}}, "config key protection.founder_share"),
+        ({"protection": {"switch": 1}}, "unknown configuration key `protection.switch`(.|\n)*did you mean `switch_cm`"),
+        ({"disclosure": {"frontier": "X"}}, "does not match(.|\n)*config key disclosure.frontier"),
+    ],
+)
+def test_errors_of_protection_speak(demo, change, text):
+    with pytest.raises(InputError, match=text):
+        config.resolve(demo | change)

@@ -7,6 +7,8 @@ import pytest
 from pseudocohort.cohort.dictionary import (
     Dictionary,
     Item,
+    at_level,
+    for_release,
     read_dictionary,
     structurally_missing,
     write_dictionary,
@@ -41,6 +43,7 @@ FULL = Dictionary(
         Item("part one", "count", trait=False),
         Item("part two", "ordinal", categories=("0", "1", "2"), trait=False),
         Item("birth", "date", minimum=-3653, maximum=20000),
+        Item("income", "count", level="strong", consent=(("use of income", ("yes", "1")), ("use", ("1",)))),
         Item("visit", "date", rules=((">=", ("birth",)),), missing_codes=(("9999-12-31", "unknown"),)),
     )
 )
@@ -69,7 +72,8 @@ def test_write_and_read_are_inverse(tmp_path):
     again = read_dictionary(tmp_path / "d.tsv")
     assert again == FULL
     assert again.names[:6] == ("crp", "smoking", "cigarettes", "pregnancies", "ever", "blood group")
-    assert again.traits == ("crp", "smoking", "cigarettes", "ever", "low", "high", "total")
+    assert again.traits == ("crp", "smoking", "cigarettes", "ever", "low", "high", "total", "income")
+    assert [row.level for row in again.rows if row.level != "open"] == ["strong"]
     assert again["low"].reasons == ("refused", "not measured")
     assert again["high"].reasons == ("refused",)
     assert again["crp"].reasons == ()
@@ -256,3 +260,35 @@ def test_structurally_missing_passes_down_chains_whose_gate_is_empty():
         [True, False, False],
         [False, False, False],
     ]
+
+
+def test_items_above_the_level_are_ignored_and_those_that_need_them_are_named():
+    rows = (
+        Item("age", "continuous", role="age"),
+        Item("smoking", "binary", categories=("0", "1"), level="standard"),
+        Item("cigarettes", "count", asked_if=(("smoking", ("1",)),), level="standard"),
+        Item("income", "count", level="strong"),
+        Item("height", "continuous"),
+    )
+    whole = Dictionary(rows)
+    assert at_level(whole, "strong", "d.tsv") == (whole, 0)
+    left, above = at_level(whole, "open", "d.tsv")
+    assert (left.names, above) == (("height",), 3)
+    assert at_level(whole, "standard", "d.tsv")[0].names == ("smoking", "cigarettes", "height")
+    torn = Dictionary((*rows, Item("brand", "nominal", asked_if=(("smoking", ("1",)),))))
+    with pytest.raises(InputError, match=r"brand cannot do without smoking(?s:.*)d\.tsv, column level"):
+        at_level(torn, "open", "d.tsv")
+    ruled = Dictionary((*rows, Item("sum", "count", rules=(("=", ("income", "income")),))))
+    with pytest.raises(InputError, match="sum cannot do without income"):
+        at_level(ruled, "standard", "d.tsv")
+    kept = Dictionary((Item("age", "continuous", role="age", level="strong"), Item("height", "continuous")))
+    with pytest.raises(InputError, match="the age is above the level of the release"):
+        at_level(kept, "open", "d.tsv")
+
+
+def test_a_dictionary_for_others_has_neither_ignored_rows_nor_notes():
+    rows = (
+        Item("height", "continuous", note="check: cm?", consent=(("use", ("yes",)),)),
+        Item("barcode", "nominal", role="ignore"),
+    )
+    assert for_release(Dictionary(rows)).rows == (Item("height", "continuous"),)

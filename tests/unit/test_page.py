@@ -267,8 +267,23 @@ def test_disclosure_says_which_evidence_there_is(run, english, tmp_path):
     made_page.write_attacks(tmp_path)
     text = written(run, tmp_path, evidence=tmp_path / "disclosure")
     assert "No attack has been run" not in text
-    part = text[text.index("<h3>Attacks</h3>") : text.index('<section id="all">')]
+    part = text[text.index("<h3>Attacks on genomes</h3>") : text.index('<section id="all">')]
     assert "share of pseudo rows of items equal to a row trained on" in part
+    rows = [re.sub(r"<[^>]+>", " ", row).split() for row in re.findall(r"<tr><th.*?</tr>", part, re.DOTALL)]
+    found, failed = (next(r for r in rows if r[:2] == name.split()) for name in ("haplotype matching", "rare alleles"))
+    assert [x for x in found if x[0] in "01"][:8] == [
+        "0.830",
+        "0.800",
+        "0.860",
+        "0.310",
+        "0.200",
+        "0.400",
+        "0.660",
+        "0.600",
+    ]
+    assert " ".join(found).endswith("0.970 passed 0.510 passed ✘ misses its goal")
+    assert "0.490 failed 0.510 passed ∅ not measurable a control of this attack failed" in " ".join(failed)
+    assert "<h3>What is not covered</h3>" in part
 
 
 def test_lights_and_uses_name_what_is_missed_or_open(run, tmp_path):

@@ -344,3 +344,26 @@ def test_a_table_in_another_encoding_is_refused(tmp_path):
     (tmp_path / "t.csv").write_bytes("person,身長\np0,160\n".encode("cp932"))
     with pytest.raises(InputError, match="not UTF-8"):
         import_phenotypes(tmp_path / "t.csv", ITEMS, pd.DataFrame({"person": ["p0"], "sex": np.int8(0)}))
+
+
+def test_values_are_used_of_those_alone_who_consent(cohort):
+    """p1 said no, p2 nothing, p3 yes to one of two questions: of four values two or one are left."""
+    said = {0: ("yes", "1"), 1: ("no", "1"), 2: ("", "1"), 3: ("yes", "0")}
+    changes = {i: {"use": use, "blood": blood, "crp": f"{i + 1}"} for i, (use, blood) in said.items()}
+    asking = [("crp", (("use", ("yes", "always")), ("blood", ("1",)))), ("beds", (("use", ("yes",)),))]
+    items = Dictionary(tuple(Item(name, "continuous" if name == "crp" else "count", consent=c) for name, c in asking))
+    frame, report = cohort(changes, items)
+    values = dict(zip(frame["person"], frame["crp"], strict=True))
+    assert {p: v for p, v in values.items() if not np.isnan(v)} == {"p0": 1.0}
+    assert frame.set_index("person")["beds"].notna().to_dict() == {"p0": True, "p1": False, "p2": False, "p3": True}
+    assert report["values_without_consent"] == {"crp": 3, "beds": 2}
+
+
+@pytest.mark.parametrize(
+    ("consent", "message"),
+    [((("usee", ("yes",)),), "no column 'usee' of consents; did you mean 'use'"),
+     ((("use", ("maybe",)),), r"nobody consents to the use of item beds(?s:.*)maybe for some people")],
+)  # fmt: skip
+def test_consents_that_cannot_be_read_are_refused(cohort, consent, message):
+    with pytest.raises(InputError, match=message):
+        cohort({i: {"use": "yes"} for i in range(4)}, Dictionary((Item("beds", "count", consent=consent),)))

@@ -24,6 +24,8 @@ from evaluation_cohort import (
 )
 from pseudocohort import counter
 from pseudocohort.cohort.dictionary import write_dictionary
+from pseudocohort.disclosure.genome_attacks import FAMILIES
+from pseudocohort.disclosure.genome_evidence import ALL, ATTACKS
 from pseudocohort.evaluation.associations import evaluate_associations
 from pseudocohort.evaluation.genomes import evaluate_genomes
 from pseudocohort.evaluation.items import evaluate_items
@@ -33,13 +35,14 @@ from pseudocohort.genome.founders import pseudo_people
 from pseudocohort.measures.line import save_lines
 from pseudocohort.report import pictures, style, words
 from pseudocohort.report.figures_association import draw_associations
+from pseudocohort.report.figures_disclosure import draw_disclosure
 from pseudocohort.report.figures_genomes import draw_genomes
 from pseudocohort.report.figures_items import draw_items
 from pseudocohort.report.page import write_page
 from pseudocohort.report.summary import write_summary
 
 PARTS = ("genomes", "items", "associations")
-RELATEDNESS = {"kinship", "homozygosity"}  # drawn in test_evaluation_relatedness.py
+ELSEWHERE = {"kinship", "homozygosity", "frontier"}  # drawn in test_evaluation_relatedness.py and test_frontier.py
 ESTIMATES = {trait: {"h2": 0.3 + 0.1 * i, "h2_se": 0.05} for i, trait in enumerate(TRAITS)}
 HERITABILITY = {cohort: {"traits": ESTIMATES} for cohort in ("real", "synthetic", "holdout")}
 
@@ -90,7 +93,19 @@ def draw(folder, figures):
     arrays = {name: load_arrays(folder / f"{name}.npz") for name in PARTS}
     names = draw_genomes(arrays["genomes"], figures)
     names += draw_items(arrays["items"], folder / "model", figures)
+    names += draw_disclosure(attacked(), figures)
     return names + draw_associations(arrays["associations"], figures, figures / "manhattan", HERITABILITY)
+
+
+def attacked():
+    """Arrays as of disclosure.genome_evidence."""
+    rate = np.geomspace(0.02, 1, 60)
+    curves = {f"roc/{side}/{name}": np.array([rate, rate ** (0.2 * k + 0.2)])
+              for side in ("founders", "relatives") for k, name in enumerate((*ATTACKS, ALL))}  # fmt: skip
+    share = (np.arange(20) + 0.5) / 20
+    longest = {f"longest/{name}": np.array([share, k + share]) for k, name in enumerate(("founders", "holdout"))}
+    families = {"families/classes": np.array(FAMILIES), "families/all": np.arange(1, 8), "families/rare": np.ones(7)}
+    return curves | longest | families
 
 
 def drawn_text(path):
@@ -99,7 +114,7 @@ def drawn_text(path):
 
 
 def test_every_figure_is_an_svg_under_a_megabyte_with_titles_and_axes(run):
-    for name in set(pictures.listed()) - RELATEDNESS:
+    for name in set(pictures.listed()) - ELSEWHERE:
         path = run / "figures" / f"{name}.svg"
         assert path.stat().st_size < 1e6
         assert len(drawn_text(path)) > 5, f"{name} has hardly any text"
@@ -108,7 +123,7 @@ def test_every_figure_is_an_svg_under_a_megabyte_with_titles_and_axes(run):
 
 
 def test_the_page_lists_every_figure_that_is_drawn(run, tmp_path):
-    assert set(draw(run, tmp_path)) | RELATEDNESS == set(pictures.listed())
+    assert set(draw(run, tmp_path)) | ELSEWHERE == set(pictures.listed())
 
 
 def test_figures_are_the_same_bytes_every_time(run, tmp_path):
@@ -136,7 +151,7 @@ def test_page_of_a_whole_run_embeds_every_figure_and_tells_every_measure(run):
     text = (run / "report.html").read_text(encoding="utf-8")
     bare = re.sub(r"base64,[A-Za-z0-9+/=]+", "", text)
     assert len(text) < 15e6
-    assert bare.count("<img") == len(pictures.listed()) - len(RELATEDNESS) + len(TRAITS)
+    assert bare.count("<img") == len(pictures.listed()) - len(ELSEWHERE) + len(TRAITS)
     lower = bare.lower()
     summary = json.loads((run / "page" / "summary.json").read_text(encoding="utf-8"))
     for line in (m for m in summary["metrics"] if m["subject"] is None):

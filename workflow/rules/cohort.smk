@@ -62,6 +62,7 @@ rule import_tables:
         phenotype_id=config["input"]["phenotype_id"],
         unmatched=config["unmatched"],
         holdout=config["holdout"],
+        level=config["release"]["level"],
         code=code("import_tables", "resources/chromosome_lengths.tsv"),
     message:
         "Import people, items and dictionary; draw the holdout by family"

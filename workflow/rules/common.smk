@@ -37,11 +37,18 @@ CHROMOSOMES = config["chromosomes"]
 # Y and MT pass whole from one parent; they are reproduced, but neither scored nor tested.
 SCORED = [chrom for chrom in CHROMOSOMES if chrom not in configuration.WHOLE]
 AUTOSOMES = [chrom for chrom in SCORED if chrom != "X"]
+# Where protections are compared; none in a run without this chromosome.
+FRONTIER = next((c for c in AUTOSOMES if c == config["disclosure"]["frontier"]), None)
 # Of the associations: matched are pseudo people as many as the holdout; permuted have the items of others.
 COHORTS = ["real", "holdout", "synthetic", "matched", "permuted"]
 GENOTYPES = "results/{cohort}/genotypes/chr{chrom}.{suffix}"
 # results/evaluation/PART.json with measures, in the report's order.
 MEASURED = ["genomes", "relatedness", "items", "associations", "heritability", "prs"]
+DISCLOSED = ["genomes", "items", "joint"]  # results/disclosure/PART.json
+EVIDENCE = [
+    *(f"results/evaluation/{part}.json" for part in [*MEASURED, "summary"]),
+    *(f"results/disclosure/{part}.json" for part in DISCLOSED),
+]
 
 
 def code(rule, *data):
@@ -227,7 +234,13 @@ def minutes(base, per_gigabyte=0.0):
 def recipe():
     """The keys of the configuration that decide the pedigree."""
     keys = ["people", "generations", "founders", "mating", "population"]
-    return {key: config[key] for key in [*keys, "avoid_kin", "migration"]}
+    chosen = {key: config[key] for key in [*keys, "avoid_kin", "migration"]}
+    return chosen | {"founder_share": config["protection"]["founder_share"]}
+
+
+def protections():
+    """What is done between the mosaic and its transmission: the settings that are on; empty for reproduction alone."""
+    return configuration.protections(config)
 
 
 def unless_kept(path):

@@ -25,6 +25,8 @@ rule evaluate_genomes:
         chromosomes=SCORED,
         generations=config["generations"],
         founders=config["founders"],
+        founder_share=config["protection"]["founder_share"],
+        protected=bool(protections()),
         build=config["build"],
         code=code("evaluate_genomes"),
     message:
@@ -54,6 +56,7 @@ rule evaluate_relatedness:
     params:
         autosomes=AUTOSOMES,
         recipe=recipe(),
+        protected=bool(protections()),
         sex_specific=config["recombination"]["sex_specific"],
         code=code("evaluate_relatedness"),
     message:
@@ -96,6 +99,7 @@ rule evaluate_items:
 rule evaluate_associations:
     input:
         unpack(associated),
+        people="results/real/people.parquet",
         seed="results/secret/seed",
     output:
         metrics="results/evaluation/associations.json",
@@ -202,6 +206,7 @@ rule heritability:
 rule summary:
     input:
         expand("results/evaluation/{part}.json", part=MEASURED),
+        expand("results/disclosure/{part}.json", part=DISCLOSED),
     output:
         "results/evaluation/summary.json",
     log:
@@ -314,6 +319,7 @@ rule report_page:
         rules.figures_relatedness.output,
         rules.figures_items.output,
         rules.figures_associations.output,
+        [] if FRONTIER is None else "results/figures/frontier.svg",
         summary="results/evaluation/summary.json",
         weights="results/evaluation/weights.json",
         models="results/evaluation/models.json",

@@ -37,7 +37,8 @@ rule mosaic:
         # Nothing is computed before all chromosomes are imported; one added later does not make the others stale.
         imported=ancient("results/real/import_report.json"),
     output:
-        unless_kept("results/mosaic/chr{chrom}.npz"),
+        mosaic=unless_kept("results/mosaic/chr{chrom}.npz"),
+        descent="results/disclosure/descent/chr{chrom}.json",
     log:
         "logs/mosaic/chr{chrom}.log",
     benchmark:
@@ -89,6 +90,8 @@ rule transmission:
         # The mosaic is temporary, so each chromosome must remember the one it was made with.
         recipe=[recipe(), config["build"], config["recombination"], code("mosaic")],
         founders=config["founders"],
+        founder_share=config["protection"]["founder_share"],
+        protection=protections(),
         code=code("transmission"),
     message:
         "Pseudo genotypes of chromosome {wildcards.chrom}"

@@ -7,10 +7,11 @@ about a frame of items (`rules`), and how such a frame is told to people.
 import pandas as pd
 
 from pseudocohort.cohort.dates import as_dates
-from pseudocohort.cohort.dictionary_file import read_dictionary, write_dictionary
+from pseudocohort.cohort.dictionary_file import at_level, for_release, read_dictionary, write_dictionary
 from pseudocohort.cohort.items import (
     COLUMNS,
     FILE_NAME,
+    LEVELS,
     NUMERIC,
     REASONS,
     RESERVED,
@@ -26,6 +27,7 @@ from pseudocohort.cohort.rules import broken_rules, structurally_missing
 __all__ = [
     "COLUMNS",
     "FILE_NAME",
+    "LEVELS",
     "NUMERIC",
     "REASONS",
     "RESERVED",
@@ -34,8 +36,10 @@ __all__ = [
     "TYPES",
     "Dictionary",
     "Item",
+    "at_level",
     "broken_rules",
     "draft_dictionary",
+    "for_release",
     "read_dictionary",
     "readable",
     "reason_column",

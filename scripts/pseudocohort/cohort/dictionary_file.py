@@ -1,6 +1,7 @@
 """Reading and writing a dictionary's TSV: one row an item, every cell checked; errors name line and column."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pandas as pd
 
 from pseudocohort.cohort.dates import days_of, iso
 from pseudocohort.cohort.dictionary_checks import check_item, check_together
-from pseudocohort.cohort.items import COLUMNS, REASONS, ROLES, TYPES, Dictionary, Item
+from pseudocohort.cohort.items import COLUMNS, LEVELS, REASONS, ROLES, TYPES, Dictionary, Item
 from pseudocohort.cohort.tables import canonical, nearest, read_table, require_columns
 from pseudocohort.errors import InputError
 from pseudocohort.files import atomic
@@ -39,6 +40,39 @@ def read_dictionary(path: str | Path) -> Dictionary:
     return Dictionary(tuple(rows))
 
 
+def at_level(dictionary: Dictionary, level: str, path: str | Path) -> tuple[Dictionary, int]:
+    """The dictionary with items above a level ignored, and how many they are.
+
+    level: one of items.LEVELS.  path: the dictionary's file, for errors.  InputError where an item that stays cannot
+    do without one that is left out: its condition or its rule names it, or it is the age.
+    """
+    allowed = LEVELS[: LEVELS.index(level) + 1]
+    above = {row.name for row in dictionary.rows if row.level not in allowed and row.role != "ignore"}
+    for row in dictionary.rows:
+        if row.name in above and row.role != "age":
+            continue
+        named = {gate for gate, _ in row.asked_if} | {name for _, names in row.rules for name in names}
+        named |= {row.name} & above
+        if row.role != "ignore" and (lost := sorted(named & above)):
+            raise InputError(
+                f"item {row.name} cannot do without {lost[0]}, which is above the level of the release ({level})"
+                if lost[0] != row.name
+                else f"the age is above the level of the release ({level}), and every pseudo person has one",
+                where=f"{path}, column level",
+                expected="items whose conditions and rules name items of the same level or below",
+                remedy=f"raise the level of {row.name}, or take {lost[0]} out of its asked_if and rule"
+                if lost[0] != row.name
+                else "set release.level higher, or its role to ignore",
+            )
+    rows = tuple(replace(row, role="ignore") if row.name in above else row for row in dictionary.rows)
+    return Dictionary(rows), len(above)
+
+
+def for_release(dictionary: Dictionary) -> Dictionary:
+    """The rows that describe the pseudo cohort, without the editor's notes and the columns of consents."""
+    return Dictionary(tuple(replace(row, note="", consent=()) for row in dictionary.rows if row.role != "ignore"))
+
+
 def write_dictionary(path: str | Path, dictionary: Dictionary) -> None:
     """Write the TSV that `read_dictionary` reads back to an equal dictionary."""
     with atomic(path) as part:
@@ -56,8 +90,9 @@ def _item(cells: dict[str, str], where: str) -> Item:
             expected="an item name in every row",
             remedy="fill in the name or delete the row",
         )
-    cells["type"], cells["role"] = cells["type"].lower(), cells["role"].lower()
-    for column, known in (("type", TYPES), ("role", ROLES)):
+    cells |= {column: cells[column].lower() for column in ("type", "role", "level")}
+    cells["level"] = cells["level"] or LEVELS[0]
+    for column, known in (("type", TYPES), ("role", ROLES), ("level", LEVELS)):
         if cells[column] not in known:
             close = nearest(cells[column], [k for k in known if k])
             raise InputError(
@@ -81,11 +116,13 @@ def _item(cells: dict[str, str], where: str) -> Item:
         decimals=_decimals(cells["decimals"], name, f"{where}, column decimals"),
         categories=codes,
         category_labels=labels,
-        asked_if=_asked_if(cells["asked_if"], name, where),
+        asked_if=_conditions(cells, "asked_if", "sex=male, sex=female or item=code|code", where),
         trait=_trait(cells, where),
         note=cells["note"],
         missing_codes=_missing_codes(cells["missing_codes"], name, f"{where}, column missing_codes"),
         rules=_rules(cells["rule"], name, f"{where}, column rule"),
+        level=cells["level"],
+        consent=_conditions(cells, "consent", "column=code|code, a column of the phenotype table", where),
     )
     if item.role != "ignore":
         check_item(item, where)
@@ -154,16 +191,19 @@ def _categories(cell: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(codes), tuple(label.strip() or code for (_, _, label), code in zip(pairs, codes, strict=True))
 
 
-def _asked_if(cell: str, name: str, where: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def _conditions(
+    cells: dict[str, str], column: str, expected: str, where: str
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """((name, codes), ...) of a cell `name=code|code; ...`."""
     conditions = []
-    for part in filter(None, (p.strip() for p in cell.split(";"))):
+    for part in filter(None, (p.strip() for p in cells[column].split(";"))):
         gate, sign, codes = part.partition("=")
         listed = tuple(canonical(pd.Series([c.strip() for c in codes.split("|")], dtype="str")))
-        if not sign or "" in listed:
+        if not sign or "" in listed or not gate.strip():
             raise InputError(
-                f"item {name}: asked_if cannot be read",
-                where=f"{where}, column asked_if",
-                expected="sex=male, sex=female or item=code|code, several joined by ;",
+                f"item {cells['item']}: {column} cannot be read",
+                where=f"{where}, column {column}",
+                expected=f"{expected}, several joined by ;",
                 remedy="write it as in the examples",
             )
         conditions.append((gate.strip(), listed))
@@ -226,6 +266,8 @@ def _cells(row: Item) -> dict[str, str]:
         "categories": "|".join(f"{code}={label}" for code, label in same),
         "missing_codes": "|".join(f"{code}={reason}" for code, reason in row.missing_codes),
         "asked_if": ";".join(f"{gate}=" + "|".join(codes) for gate, codes in row.asked_if),
+        "level": row.level,
+        "consent": ";".join(f"{column}=" + "|".join(codes) for column, codes in row.consent),
         "rule": "; ".join(f"{sign} " + " + ".join(names) for sign, names in row.rules),
         "trait": "" if row.role else ("yes" if row.trait else "no"),
         "note": row.note,

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from pseudocohort.cohort.dictionary import Dictionary, read_dictionary
+from pseudocohort.cohort.dictionary import Dictionary, at_level, read_dictionary
+from pseudocohort.cohort.items import LEVELS
 from pseudocohort.cohort.maps import read_map
 from pseudocohort.cohort.people import make_people, read_sample_sheet, read_withdrawals
 from pseudocohort.cohort.phenotype_checks import check_enough_values
@@ -71,15 +72,17 @@ def import_tables(
     unmatched: str,
     holdout: float,
     seed: int,
+    level: str = LEVELS[-1],
 ) -> tuple[pd.DataFrame, pd.DataFrame, Dictionary, dict]:
     """Read sample sheet, phenotype table, dictionary and withdrawals of the people `ids` of the genotypes.
 
+    level: items above it are not taken in, see `dictionary.at_level`.
     Returns the people table, the phenotypes in the same order, the dictionary, and a report of counts.
     """
     gone = read_withdrawals(withdrawn) if withdrawn else set()
     sheet = read_sample_sheet(samples, sample_columns) if samples else None
-    what = read_dictionary(dictionary)
+    what, above = at_level(read_dictionary(dictionary), level, dictionary)
     people, report = make_people(ids, sheet, gone, holdout, seed, unmatched=unmatched)
     items, item_report = import_phenotypes(phenotypes, what, people, phenotype_id, unmatched, gone)
     check_enough_values(items, people, what, phenotypes)
-    return people, items, what, {"people": report, "items": item_report}
+    return people, items, what, {"people": report, "items": item_report | {"items_above_level": above}}

@@ -25,8 +25,11 @@ COLUMNS = (
     "asked_if",
     "rule",
     "trait",
+    "level",
+    "consent",
     "note",
 )
+LEVELS = ("open", "standard", "strong")  # how closely an item is to be kept, from the least
 RESERVED = ("person", "sex", "age", "stratum")  # columns of the pseudo cohort's table that are no items
 SEX_CODES = {"male": 1, "female": 2}
 FILE_NAME = re.compile(r"\w[\w.+-]*")  # a trait's name is also a file's
@@ -43,7 +46,8 @@ class Item:
     all of which must hold, else the item is structurally missing.  rules: (("<=" or ">=", (item,)) or
     ("=", (item, item, ...)), ...) between numeric items, "=" a sum, in which ordinal and binary items may stand whose
     codes are numbers.  trait: does it get effect weights and an
-    association study (default: every type but nominal and date).
+    association study (default: every type but nominal and date).  level: one of LEVELS.  consent: ((column of the
+    phenotype table, codes), ...), all of which a person must have said for the item's value to be used.
     """
 
     name: str
@@ -64,6 +68,8 @@ class Item:
     note: str = ""
     missing_codes: tuple[tuple[str, str], ...] = ()
     rules: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    level: str = LEVELS[0]
+    consent: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def __post_init__(self):
         if self.trait is None:

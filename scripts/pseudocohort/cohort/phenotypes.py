@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from pseudocohort.cohort.consent import without_unconsented
 from pseudocohort.cohort.dates import days_of, iso
 from pseudocohort.cohort.dictionary import (
     NUMERIC,
@@ -69,6 +70,7 @@ def import_phenotypes(
     table, report = _rows_of(table, column, people, unmatched, set(withdrawn), path)
     check_columns(table, dictionary, path)
     report["columns_without_dictionary"] = columns_without_dictionary(table, dictionary, column, path)
+    table, report["values_without_consent"] = without_unconsented(table, dictionary, path)
     source = _Source(path, table)
     wanted = ([dictionary.age] if dictionary.age else []) + list(dictionary.items)
     own = pd.Index(table[column]).get_indexer(people["person"])

@@ -1,6 +1,5 @@
 """Heritability and genetic correlation of founders, holdout and pseudo people side by side."""
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,10 +7,9 @@ import numpy as np
 
 from pseudocohort.evaluation.metrics import jackknifed, root_mean
 from pseudocohort.evaluation.trait_errors import error_by_trait
-from pseudocohort.files import atomic
 from pseudocohort.genetics.heritability import HasemanElston, block_jackknife
 from pseudocohort.genetics.ld_regression import Regressions
-from pseudocohort.measures.line import measure
+from pseudocohort.measures.line import measure, save_lines
 
 FEWEST_PAIRS = 3
 COMPARED = ("real", "holdout", "synthetic")
@@ -144,11 +142,9 @@ def _regressed(cohorts: dict[str, Cohort]) -> list[dict]:
     return lines
 
 
-def save_heritability(path: str | Path, metrics: list[dict], cohorts: dict[str, Cohort]) -> None:
-    """Write {"metrics": [...], "cohorts": {name: {people, traits {name: {...}}, genetic_correlation}}} as JSON."""
-    content = {"metrics": metrics, "cohorts": {name: _plain(cohort) for name, cohort in cohorts.items()}}
-    with atomic(path) as part:
-        part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+def save_heritability(path: str | Path, metrics: list[dict], cohorts: dict[str, Cohort], **more) -> None:
+    """Write {"metrics": [...], "cohorts": {name: {people, traits {name: {...}}, genetic_correlation}}, **more}."""
+    save_lines(path, metrics, cohorts={name: _plain(cohort) for name, cohort in cohorts.items()}, **more)
 
 
 def _plain(cohort: Cohort) -> dict:

@@ -64,15 +64,17 @@ def evaluate_relatedness(
     seed: int,
     sex_specific: bool = True,
     persons: int = PEOPLE,
+    founder_share: float | None = None,
 ) -> tuple[list[dict], dict[str, np.ndarray]]:
     """All measures of relatedness, and aggregates for the figures.
 
     real, pseudo: genotype prefix by autosome; maps: table (pos, cM) by autosome.  people: real people in the order of
     the .psam, with person, family, part (train, A, B) and what `founders_of` needs.  pedigree: of the pseudo people, in
-    their order.  founders: all or unrelated.  sex_specific: by male and female maps.  persons: of a group, at most.
+    their order.  founders: all or unrelated, founder_share: how many of them.
+    sex_specific: by male and female maps.  persons: of a group, at most.
     Real people are the holdout's; of them only distributions are told, in cells of MINIMUM_PEOPLE and more.
     """
-    rows = choose_people(people, pedigree, founders, seed, persons)
+    rows = choose_people(people, pedigree, founders, seed, persons, founder_share)
     sample = _sample(real, pseudo, maps, rows, pedigree, seed, sex_specific)
     log.info("%d holdout and %d pseudo people, %d sites", len(rows.holdout), len(rows.pseudo), sample.homozygous.sites)
     if not sample.sites:

@@ -35,16 +35,18 @@ class Chromosome(NamedTuple):
     dosages: dict[str, np.ndarray]
 
 
-def choose_people(people: pd.DataFrame, pedigree: Pedigree, which: str, seed: int, persons: int) -> Rows:
+def choose_people(
+    people: pd.DataFrame, pedigree: Pedigree, which: str, seed: int, persons: int, share: float | None = None
+) -> Rows:
     """At most `persons` random people of the holdout (of A and B at most half of it) and of the pseudo people.
 
-    people: of the real .psam, in its order, with `part` and what `founders_of` needs; which: whose haplotypes are
-    transmitted.
+    people: of the real .psam, in its order, with `part` and what `founders_of` needs; which, share: whose haplotypes
+    are transmitted.
     """
     rng = counter.generator(seed, "people for relatedness")
     held = [rng.permutation(np.flatnonzero(people["part"] == part))[: persons // 2] for part in ("A", "B")]
     drawn = np.sort(rng.permutation(pedigree.people)[:persons])
-    return Rows(np.sort(np.concatenate(held)), drawn, founders_of(people, which).rows)
+    return Rows(np.sort(np.concatenate(held)), drawn, founders_of(people, which, share, seed).rows)
 
 
 def read_chromosome(

@@ -52,8 +52,14 @@ class DensePath:
             starts = np.stack([start.astype(np.int32) for start in starts])
             made = _jitted(self.xp)(words, starts, _padded(course), self.valid)
         # Taking the rows of carried sites first would change the shape, and JAX compile again.
-        carried, records = np.asarray((made != 0).any(axis=1)), encode_words(made, self.people, self.xp, self.absent)
-        return sites[carried[: len(sites)]], records if carried.all() else _only(records, carried)
+        carried, records = carried_records(made, self.people, self.absent, self.xp)
+        return sites[carried[: len(sites)]], records
+
+
+def carried_records(words, people: int, absent, xp=np) -> tuple[np.ndarray, Records]:
+    """Which sites' ALT somebody carries, bool (sites,), and their records. words: uint32 (sites, words)."""
+    carried, records = np.asarray((words != 0).any(axis=1)), encode_words(words, people, xp, absent)
+    return carried, records if carried.all() else _only(records, carried)
 
 
 def _only(records: Records, kept: np.ndarray) -> Records:

@@ -62,7 +62,7 @@ def transmit(
     if (np.diff(founder_rows) <= 0).any() or mosaic.founder.max(initial=-1) >= 2 * len(founder_rows):
         raise ValueError("founder_rows must ascend and cover every founder of the mosaic")
     absent = absent_people(mosaic)
-    lines, reader = _open(real_prefix, founder_rows, mosaic)
+    lines, reader = open_founders(real_prefix, founder_rows, mosaic)
     with reader, atomic(f"{out_prefix}.pgen") as part:  # the three files appear whole or not at all
         haplotypes = (2 * founder_rows[:, None] + [0, 1]).ravel()
         places = places_of(haplotypes, words_of(reader.people))
@@ -76,7 +76,7 @@ def transmit(
         write_psam(f"{out_prefix}.psam", person, sex)
 
 
-def _open(prefix: str | Path, founder_rows: np.ndarray, mosaic: Mosaic) -> tuple[SiteLines, Reader]:
+def open_founders(prefix: str | Path, founder_rows: np.ndarray, mosaic: Mosaic) -> tuple[SiteLines, Reader]:
     """Check that the files belong together and are sorted, and open the .pgen."""
     lines, people = SiteLines(f"{prefix}.pvar"), count_people(f"{prefix}.psam")
     if (np.diff(lines.positions) < 0).any():

@@ -8,6 +8,7 @@ catalogue.GROUP.yaml holds the measures of a part of the report, in the report's
       ja: アレル頻度 ...
       goal: {of: ratio, at_most: 1.25}            # of: value, ratio, z, or gap (value less floor); none: only stated
       headline: true            # shown on the first screen
+      theory: true              # judged by what reproduction alone would give: see without_theory
       note: {en: "theory {theory:.3f}", ja: "理論値 {theory:.3f}"}     # fields are the line's details
 
 The configuration's `goals` may set other bounds. What is judged by `theory` is told to meet theory, which says nothing
@@ -25,6 +26,7 @@ import yaml
 from pseudocohort.errors import InputError
 
 HERE = Path(__file__).parent
+PROTECTED = "protected genomes"
 GROUPS = ("genomes", "scores", "items", "item groups", "association", "copies", "disclosure")
 LANGUAGES = ("en", "ja")
 # Whether the goal is met: by the value; not by the value, but its 95 % interval reaches the goal; neither;
@@ -96,6 +98,12 @@ def goal_of(key: str, goals: dict[str, dict | None] | None = None) -> dict | Non
     if given:
         goal = {"of": given.get("of", goal["of"])} | given
     return {"of": goal["of"], "at_least": goal.get("at_least"), "at_most": goal.get("at_most")}
+
+
+def without_theory(lines: list[dict]) -> list[dict]:
+    """The lines of protected genomes: what is judged by the theory of reproduction alone has a reason not to be."""
+    of_theory = {key for key, entry in catalogue().items() if entry.get("theory", False)}
+    return [line | {"reason": line["reason"] or PROTECTED} if line["key"] in of_theory else line for line in lines]
 
 
 def judged(lines: list[dict], goals: dict[str, dict | None] | None = None) -> list[dict]:

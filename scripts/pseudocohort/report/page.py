@@ -11,7 +11,7 @@ from markupsafe import Markup
 from pseudocohort.cohort.dictionary import Dictionary, read_dictionary
 from pseudocohort.files import atomic
 from pseudocohort.measures.catalogue import goal_text, interval_of, is_theory, name_of, note_of
-from pseudocohort.report import pictures, provenance, tables, uses, words
+from pseudocohort.report import disclosures, pictures, provenance, tables, uses, words
 from pseudocohort.report.associations import by_trait
 from pseudocohort.report.words import t
 
@@ -83,7 +83,7 @@ def write_page(output: str | Path, *, figures: str | Path, captions: str | Path,
             "trained": tables.trained(model),
             "privacy": tables.privacy(_json(private) if private is not None and private.exists() else None),
             "timings": provenance.timings(benchmarks),
-            "disclosure": provenance.disclosure(evidence, goals),
+            "disclosure": disclosures.disclosed(evidence, goals),
         }
         page = render(_json(summary), _json(import_report), _json(weights), what, run, **found)
     with atomic(output) as part:
@@ -97,10 +97,10 @@ def render(summary: dict, import_report: dict, weights: dict, dictionary: Dictio
     environment.filters |= {name: getattr(tables, name) for name in ("number", "rounded", "interval", "coded")}
     environment.globals |= {"t": t, "h": lambda text: Markup(t(text)), "told": words.told, "lang": words.current()}
     config, people = run["config"], import_report.get("people", {})
-    lines, disclosed = _told(summary["metrics"], dictionary), found["disclosure"]
+    lines = _told(summary["metrics"], dictionary)
     by_key = {line["key"]: line for line in lines if line["subject"] is None}
-    disclosed = {"files": disclosed["files"], "lines": _told(disclosed["lines"], dictionary)}
-    found |= {"disclosure": disclosed, "trait_names": _labels(found["pictures_by_trait"], dictionary)}
+    found |= {"disclosure": disclosures.section(found["disclosure"])}
+    found |= {"trait_names": _labels(found["pictures_by_trait"], dictionary)}
     return environment.get_template("page.html.j2").render(
         metrics=lines, headline=[m for m in lines if m["headline"]], lights=_lights(summary["groups"], lines),
         names=group_names(), by_key=by_key, uses=_uses(summary["uses"], by_key), symbols=SYMBOLS, words=verdict_words(),

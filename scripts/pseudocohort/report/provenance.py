@@ -1,10 +1,7 @@
-"""Where the numbers come from: what each rule took, and which evidence on disclosure there is."""
+"""Where the numbers come from: what each rule took."""
 
 import csv
-import json
 from pathlib import Path
-
-from pseudocohort.measures.catalogue import catalogue, judged
 
 
 def timings(folder: str | Path) -> list[dict]:
@@ -34,11 +31,3 @@ def _number(text: str | None) -> float | None:
         return float(text)
     except (TypeError, ValueError):
         return None
-
-
-def disclosure(folder: str | Path, goals: dict) -> dict:
-    """What results/disclosure/*.json hold: files (names) and lines, judged, of measures that the catalogue knows."""
-    files = sorted(Path(folder).glob("*.json"))
-    contents = [json.loads(path.read_text(encoding="utf-8")) for path in files]
-    lines = [line for content in contents for line in content.get("metrics", []) if line.get("key") in catalogue()]
-    return {"files": [path.name for path in files], "lines": judged(lines, goals)}

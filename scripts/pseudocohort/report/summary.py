@@ -15,7 +15,7 @@ SCHEMA_VERSION = 1
 
 
 def write_summary(output: str | Path, paths: dict[str, str | Path], goals: dict[str, dict | None]) -> dict:
-    """Judge the lines of the files (part -> path of results/evaluation/*.json), write and return the summary."""
+    """Judge the lines of the files (path under results -> path), write and return the summary."""
     found = {part: json.loads(Path(path).read_text(encoding="utf-8")) for part, path in paths.items()}
     summary = summarised(found, goals)
     save_evidence(output, summary)
@@ -31,11 +31,18 @@ def summarised(parts: dict[str, dict], goals: dict[str, dict | None]) -> dict:
     return {
         "schema_version": SCHEMA_VERSION,
         "parts": {name: part.get("digest") or content_digest(part) for name, part in parts.items()},
+        "people": _people(parts),
         "metrics": lines,
         "groups": groups([*lines, *missing]),
         "uses": uses([*lines, *missing]),
         "absent": [line["key"] for line in missing],
     }
+
+
+def _people(parts: dict[str, dict]) -> dict:
+    """The people that all parts were made from; nothing where they do not agree."""
+    named = [part.get("people", {}) for part in parts.values()]
+    return named[0] if named and all(other == named[0] for other in named) else {}
 
 
 def groups(lines: list[dict]) -> list[dict]:

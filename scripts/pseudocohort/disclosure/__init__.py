@@ -1,0 +1,1 @@
+"""Attacks on the pseudo cohort: what its release would tell about a participant."""

@@ -1,0 +1,39 @@
+"""Lines of evidence: what an attack found, with its controls, in the one form of measures."""
+
+import numpy as np
+
+from pseudocohort.disclosure.roc import Judged
+from pseudocohort.measures.line import measure
+
+FAILED = "control failed"
+FEW = "too few non-members"
+
+
+def membership_lines(kind: str, attack: str, judged: Judged, passed: bool, people: int | None = None) -> list[dict]:
+    """AUC and true positives at 1 % and 0.1 % false positives of one attack.
+
+    kind: `item`, `genome` or `relative`: keys of the catalogue begin with it.  passed: both controls did.  people:
+    non-members; of fewer than measures.line.FEWEST_IN_HALF nothing is judged.
+    """
+    reason = None if passed else FAILED
+    lines = [measure(f"{kind}_membership", judged.auc, subject=attack, z=judged.z, interval=judged.interval,
+                     people=people, reason=reason)]  # fmt: skip
+    for rate, name in zip(judged.rates, ("1", "01"), strict=True):
+        known = np.isfinite(rate.value)
+        lines.append(
+            measure(f"{kind}_true_positives_{name}", rate.value, subject=attack,
+                    interval=rate.interval if known else None, reason=(reason if known else FEW),
+                    people=people, nonmembers=rate.nonmembers, needed=rate.needed)
+        )  # fmt: skip
+    return lines
+
+
+def curve(member: np.ndarray, nonmember: np.ndarray, points: int = 60) -> np.ndarray:
+    """ROC curve for a figure: (2, points) false and true positive rates.
+
+    On a logarithmic grid from 5 / non-members on, so that no point stands for fewer than five real people.
+    """
+    low = min(5 / len(nonmember), 0.5)
+    rates = np.geomspace(low, 1, points)
+    threshold = np.quantile(nonmember, 1 - rates, method="higher")
+    return np.array([rates, [(member > t).mean() for t in threshold]])

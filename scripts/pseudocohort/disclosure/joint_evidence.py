@@ -1,0 +1,115 @@
+"""The evidence on genomes and items together: does who carries a founder's haplotype have the founder's items?"""
+
+import logging
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtri
+from scipy.stats import rankdata
+
+from pseudocohort import counter
+from pseudocohort.cohort.dictionary import NUMERIC, Dictionary
+from pseudocohort.disclosure.item_evidence import as_attacked
+from pseudocohort.disclosure.items import CHANCE
+from pseudocohort.disclosure.joint import Told, attribute_by_haplotype, residuals
+from pseudocohort.disclosure.panels import Panel
+from pseudocohort.disclosure.records import attackers_tables, numbers
+from pseudocohort.measures.line import measure
+
+log = logging.getLogger("pseudocohort")
+ATTACK = "attribute by haplotype"
+NONE = "no carriers"
+FOUND = 5.0  # standard errors that the planted leak must be found by
+
+
+def carriers(chromosomes: list[dict], panel: Panel) -> np.ndarray:
+    """Row of the pseudo person with the longest match on any chromosome, of members, then of non-members: int64, -1
+    without any.
+
+    chromosomes: `carrier/length` and `carrier/donor` of `genome_attacks.attack_chromosome`.
+    """
+    people = len(panel.members) + len(panel.nonmembers)
+    if not chromosomes:
+        return np.full(people, -1)
+    length, donor = (np.array([c[f"carrier/{name}"] for c in chromosomes]) for name in ("length", "donor"))
+    best = donor[length.argmax(axis=0), np.arange(people)]
+    return np.where(best < 0, -1, panel.pseudo[best])
+
+
+def joint_evidence(
+    tables: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame],
+    pseudo: tuple[pd.DataFrame, pd.DataFrame],
+    dictionary: Dictionary,
+    panel: Panel,
+    carrier: np.ndarray,
+    seed: int,
+) -> tuple[list[dict], dict]:
+    """(lines, controls) for results/disclosure/joint.json.
+
+    tables: people, items and scores of the real people, same rows.  pseudo: table of the pseudo cohort and its scores,
+    same rows.  carrier: of `carriers`.  Controls: carriers who have their founders' items, and carriers at random.
+    """
+    people, items, scores = tables
+    made, made_scores = pseudo
+    real, fake = attackers_tables(people, items, dictionary), as_attacked(made)
+    left = residuals(*_numbers(real, fake, dictionary), *_known(real, scores, fake, made_scores))
+    ours, theirs = left[: len(real)], left[len(real) :]
+    m = len(panel.members)
+    members, others = ours[panel.members], ours[panel.nonmembers]
+    draw = int(counter.key(seed, "attribute by haplotype")[0])
+    found = attribute_by_haplotype(members, theirs, carrier[:m], draw)
+    floor = attribute_by_haplotype(others, theirs, carrier[m:], draw)
+    planted = attribute_by_haplotype(members, _told(theirs, members, carrier[:m]), carrier[:m], draw)
+    chance = counter.generator(seed, "carriers at random").permutation(carrier[:m])
+    controls = {ATTACK: _controls(planted, attribute_by_haplotype(members, theirs, chance, draw))}
+    passed = all(control["passed"] for control in controls[ATTACK].values())
+    reason = NONE if not np.isfinite(found.z) else None if passed else "control failed"
+    log.info("%d founders and their carriers compared by %d items", found.targets, left.shape[1])
+    line = measure("haplotype_attribute", found.value, floor=floor.value, z=found.z, interval=found.interval,
+                   reason=reason, targets=found.targets)  # fmt: skip
+    return [line], controls
+
+
+def _controls(planted: Told, null: Told) -> dict:
+    return {
+        "planted": {"correlation": _finite(planted.value), "z": _finite(planted.z), "passed": bool(planted.z > FOUND)},
+        "null": {"correlation": _finite(null.value), "z": _finite(null.z), "passed": bool(abs(null.z) <= CHANCE)},
+    }
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _told(pseudo: np.ndarray, members: np.ndarray, carrier: np.ndarray) -> np.ndarray:
+    """The pseudo people's residuals with those of the members whose haplotypes they carry."""
+    leaky, there = pseudo.copy(), carrier >= 0
+    leaky[carrier[there]] = members[there]
+    return leaky
+
+
+def _numbers(real: pd.DataFrame, made: pd.DataFrame, dictionary: Dictionary) -> tuple[np.ndarray]:
+    """Items as normal scores of their ranks, real people first, (people, items) with NaN; those with an order alone."""
+    columns = []
+    for item in dictionary.items:
+        if item.type in (*NUMERIC, "ordinal", "binary") and item.name in real and item.name in made:
+            value = np.concatenate([numbers(t[item.name], item) for t in (real, made)])
+            seen = np.isfinite(value)
+            value[seen] = ndtri((rankdata(value[seen]) - 0.5) / max(seen.sum(), 1))
+            columns.append(value)
+    return (np.column_stack(columns) if columns else np.empty((len(real) + len(made), 0)),)
+
+
+def _known(real, scores, made, made_scores) -> tuple[np.ndarray, np.ndarray]:
+    """What explains items without any leak, (people, columns): scores, sex, age, strata; and who is pseudo."""
+    names = [c for c in scores.columns if c in made_scores.columns and pd.api.types.is_numeric_dtype(scores[c])]
+    both = pd.concat([real, made], ignore_index=True)
+    told = [pd.concat([scores[names], made_scores[names]]).to_numpy(dtype=float)]
+    told += [pd.get_dummies(both[name].astype(str), dtype=float).to_numpy()[:, 1:] for name in ("sex", "stratum")]
+    if "age" in real and "age" in made:
+        age = both["age"].to_numpy(dtype=float)
+        age = np.where(np.isnan(age), np.nanmean(age), age)
+        told.append(np.column_stack([age, age**2 / 100]))
+    x = np.column_stack(told)
+    spread = x.std(axis=0)
+    return (x[:, spread > 0] - x.mean(axis=0)[spread > 0]) / spread[spread > 0], np.arange(len(both)) >= len(real)

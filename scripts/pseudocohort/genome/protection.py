@@ -1,0 +1,226 @@
+"""Protections between the mosaic and its transmission, streamed in windows of sites.
+
+Recombination leaves founder segments of many centimorgans, so that nearly every founder with descendants is found in
+the pseudo cohort by matching. What is copied in a window is therefore chosen anew:
+
+minimum_allele_count    sites whose minor allele fewer families carry are dropped, not redrawn: their list would tell.
+switch_cm               a founder segment longer than so is left for a haplotype that is locally identical: one of the
+                        10 with the longest matches to the left in the stratum, at distances uniform in (c / 2, c).
+k_anonymous             a window's haplotype is emitted only where at least k families carry it, else the nearest such.
+
+Windows lie on a fixed grid of the genetic map and every draw is a counter-based one, so the bytes depend on no block
+size, number of processes or choice of chromosomes.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pseudocohort import counter
+from pseudocohort.errors import InputError
+from pseudocohort.genome.mosaic import Mosaic
+from pseudocohort.genome.switching import Order, advance, longest_matches, start_order
+from pseudocohort.genome.windows import Classes, allowed_classes, classify, replacements
+
+MOST = 3  # times k, where the configuration does not tell
+CANDIDATES = 10  # longest matches, of which one is switched to
+WINDOW = 0.05  # cM where k_anonymous does not tell
+COVERED = 0.3  # share of founder haplotypes that the allowed ones of a window are at least, or it is halved
+
+
+class Protection(NamedTuple):
+    """Settings; 0 is off.
+
+    minimum_allele_count: distinct families. switch_cm: longest founder segment. least, most: families that must carry
+    a window's haplotype, a threshold drawn anew for each from this range. window_cm: length of a window.
+    """
+
+    minimum_allele_count: int = 0
+    switch_cm: float = 0.0
+    least: int = 0
+    most: int = 0
+    window_cm: float = WINDOW
+
+    @property
+    def in_windows(self) -> bool:
+        """Whether haplotypes are chosen window by window, not only sites dropped."""
+        return self.switch_cm > 0 or self.least > 0
+
+
+class Founded(NamedTuple):
+    """Who the founder haplotypes belong to: family, int64, from 0, and stratum, int, (haplotypes,) both."""
+
+    family: np.ndarray
+    stratum: np.ndarray
+
+
+def make_protection(config: dict, families: int) -> Protection:
+    """Settings from the configuration's key `protection`.
+
+    config: minimum_allele_count, switch_cm, k_anonymous: {share or k, most (a multiple of k), window_cm}; None is off.
+    families: of the founders. Raises InputError where fewer than twice k families are there.
+    """
+    given = config.get("k_anonymous") or {}
+    least = int(given.get("k") or np.ceil((given.get("share") or 0) * families))
+    most = max(least, round(least * given.get("most", MOST)))
+    if 2 * most > families:
+        raise InputError(
+            f"haplotypes that at least {most} families carry are asked for, of {families} families",
+            where="config key protection.k_anonymous",
+            expected=f"at most {families // 2}",
+            remedy="lower k, share or most, or add founders",
+        )
+    return Protection(
+        config.get("minimum_allele_count") or 0,
+        config.get("switch_cm") or 0.0,
+        least,
+        most,
+        float(given.get("window_cm", WINDOW)),
+    )
+
+
+def window_bounds(cm: np.ndarray, window_cm: float) -> np.ndarray:
+    """First sites of the windows that have sites, and the number of sites: int64 (windows + 1,).
+
+    cm: float64 (sites,), ascending. The grid begins at 0 cM, so that a site's window depends on no other site.
+    """
+    number = np.floor(np.asarray(cm) / window_cm)
+    return np.append(np.flatnonzero(np.diff(number, prepend=-np.inf)), len(cm))
+
+
+class Copying:
+    """Which founder haplotype every pseudo haplotype copies, window by window, in ascending order of windows.
+
+    Without switching the one that the mosaic has at the window's first site. With it a segment of the mosaic begins at
+    its founder, and is left at the last window border before it would exceed its cap. x: uint32 (windows + 1,),
+    fractions of the coordinate at the windows' first sites, and the end; length_cm: of the coordinate, 0 where nothing
+    recombines.
+    """
+
+    def __init__(self, mosaic: Mosaic, protection: Protection, founded: Founded, x, length_cm: float, stream):
+        self.mosaic, self.stream = mosaic, stream
+        self.cap = protection.switch_cm / length_cm * 2**32 if length_cm > 0 else 0.0
+        self.x, self.group, self.window = np.asarray(x, dtype=np.int64), founded.stratum, 0
+        self.segment, self.number = mosaic.offset[:-1].copy(), np.arange(len(mosaic.offset) - 1, dtype=np.uint32)
+        self.source = np.full(len(self.number), -2, dtype=np.int64)
+        self.until = np.zeros(len(self.number), dtype=np.int64)
+        self.order: Order | None = start_order(founded.stratum) if self.cap else None
+
+    def take(self) -> np.ndarray:
+        """Sources in the next window: int64 (pseudo haplotypes,), -1 for none."""
+        at, end = self.x[self.window], self.x[self.window + 1]
+        started = self._follow_mosaic(at)
+        if self.cap:
+            left = np.flatnonzero((self.until < end) & (self.source >= 0) & ~started)
+            if len(left) and self.window:
+                self._switch(left)
+            self._draw_ends(np.union1d(left, np.flatnonzero(started)), at)
+        self.window += 1
+        return self.source
+
+    def seen(self, classes: Classes) -> None:
+        """Tell the founders' classes in the window just taken."""
+        if self.order is not None:
+            self.order = advance(self.order, classes.code, self.group, self.window - 1)
+
+    def draws(self) -> np.ndarray:
+        """Counters of the pseudo haplotypes' draws; who copies what the other haplotype does (a male's X) has its."""
+        mate = self.number & ~np.uint32(1)
+        return np.where(self.source[mate] == self.source, mate, self.number)
+
+    def _follow_mosaic(self, at: int) -> np.ndarray:
+        """Move to the segments at x; returns who begins a new one, bool."""
+        start, last, moved = self.mosaic.start, self.mosaic.offset[1:] - 1, np.zeros(len(self.number), dtype=bool)
+        while True:
+            behind = np.flatnonzero(self.segment < last)
+            behind = behind[start[self.segment[behind] + 1] <= at]
+            if len(behind) == 0:
+                break
+            self.segment[behind] += 1
+            moved[behind] = True
+        if self.window == 0:
+            moved[:] = True
+        self.source[moved] = self.mosaic.founder[self.segment[moved]]
+        return moved
+
+    def _switch(self, rows: np.ndarray) -> None:
+        draw, _ = counter.bits(self.stream, self.draws()[rows], np.uint32(2 * self.window))
+        other, _ = longest_matches(self.order, self.source[rows], CANDIDATES)
+        found = (other >= 0).sum(axis=1)
+        pick = (draw.astype(np.int64) * np.maximum(found, 1)) >> 32
+        chosen = other[np.arange(len(rows)), pick]
+        self.source[rows] = np.where(found > 0, chosen, self.source[rows])
+
+    def _draw_ends(self, rows: np.ndarray, at: int) -> None:
+        draw, _ = counter.bits(self.stream, self.draws()[rows], np.uint32(2 * self.window + 1))
+        self.until[rows] = at + (self.cap * (0.5 + draw / 2**33)).astype(np.int64)
+
+
+class Streams(NamedTuple):
+    """Keys of the draws on one chromosome: of switches, of thresholds and of replacements."""
+
+    switch: tuple[int, int]
+    threshold: tuple[int, int]
+    replace: tuple[int, int]
+
+
+def streams_of(seed: int, chrom: str) -> Streams:
+    return Streams(*(counter.key(seed, f"protection {name}", chrom) for name in Streams._fields))
+
+
+def protected_words(
+    words: np.ndarray, sites: int, copying: Copying, protection: Protection, founded: Founded, streams: Streams
+) -> np.ndarray:
+    """Alleles of the pseudo haplotypes in the next window, uint32 (tiles, pseudo haplotypes).
+
+    words: uint32 (tiles, founder haplotypes), of so many sites; 0 for who has no chromosome.
+    """
+    window, source = copying.window, copying.take()
+    classes = classify(words, founded.family)
+    copying.seen(classes)
+    there = source >= 0
+    made = np.zeros((len(words), len(source)), dtype=np.uint32)
+    if protection.least == 0:
+        made[:, there] = words[:, source[there]]
+        return made
+    place = Place(source[there], copying.draws()[there], window)
+    made[:, there] = anonymous_words(words, range(sites), classes, place, protection, founded, streams)
+    return made
+
+
+class Place(NamedTuple):
+    """source: founder haplotypes that are copied, draw: counters of who copies them, (n,) both; window: number."""
+
+    source: np.ndarray
+    draw: np.ndarray
+    window: int
+
+
+def anonymous_words(
+    words, sites: range, classes: Classes | None, place: Place, protection: Protection, founded: Founded, streams
+) -> np.ndarray:
+    """Alleles at some sites of a window, uint32 (tiles, n), each haplotype carried by enough families.
+
+    Sites of which the allowed classes hold less than COVERED of all founder haplotypes (a window without recombination
+    may have thousands) are halved, and each half is a window of its own.
+    """
+    part = words & _mask(sites, len(words))[:, None]
+    classes = classify(part, founded.family) if classes is None else classes
+    allowed = allowed_classes(classes, protection.least, protection.most, streams.threshold, place.window)
+    held = np.isin(classes.code, allowed).mean()
+    if held < COVERED and len(sites) > 1:
+        middle = sites.start + len(sites) // 2
+        halves = range(sites.start, middle), range(middle, sites.stop)
+        first, second = (anonymous_words(words, half, None, place, protection, founded, streams) for half in halves)
+        return first | second
+    if len(allowed) == 0:  # of one site: nothing is told of it
+        allowed = np.array([classes.families.argmax()])
+    emitted = replacements(classes, allowed, classes.code[place.source], place.draw, place.window, streams.replace)
+    return classes.words[:, emitted]
+
+
+def _mask(sites: range, tiles: int) -> np.ndarray:
+    """Bits of some sites of a window: uint32 (tiles,)."""
+    flags = np.zeros(32 * tiles, dtype=bool)
+    flags[sites.start : sites.stop] = True
+    return np.packbits(flags, bitorder="little").view("<u4")

@@ -1,0 +1,224 @@
+"""The gate: is the evidence complete, and does it meet the goals that the owner of the data has set?
+
+It answers `evidence complete` or `evidence incomplete`; whether the data may be shown is for people to decide.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from pseudocohort.cohort.dictionary import LEVELS, Dictionary, read_dictionary
+from pseudocohort.cohort.digests import people_digest
+from pseudocohort.measures.catalogue import judged
+from pseudocohort.measures.line import content_digest
+from pseudocohort.release import scan
+from pseudocohort.release.files import is_plain, sha256
+
+EVALUATED = ("genomes", "relatedness", "items", "associations", "prs", "heritability")
+DISCLOSED = ("genomes", "items", "joint")
+SUMMARY = "evaluation/summary.json"
+EVIDENCE = (SUMMARY, *(f"evaluation/{n}.json" for n in EVALUATED), *(f"disclosure/{n}.json" for n in DISCLOSED))
+JUDGED = ("disclosure", "copies")  # groups whose goals the gate asks for; the others tell what the data are good for
+DATASHEET = ("purpose", "population", "terms", "contact", "responsible", "expires")
+
+
+class Check(NamedTuple):
+    """key: of checks.yaml; short: what is missing or falls short, one text each, and nothing of a single person."""
+
+    key: str
+    short: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        return not self.short
+
+
+class Evidence(NamedTuple):
+    """found: content by path under results, of those that are there and are JSON; missing, broken: paths."""
+
+    found: dict[str, dict]
+    missing: tuple[str, ...]
+    broken: tuple[str, ...]
+
+
+def read_evidence(results: str | Path) -> Evidence:
+    """All of EVIDENCE; a link instead of a file counts as missing."""
+    found, missing, broken = {}, [], []
+    for name in EVIDENCE:
+        path = Path(results) / name
+        if not is_plain(path, Path(results)):
+            missing.append(name)
+            continue
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            content = None
+        if isinstance(content, dict):
+            found[name] = content
+        else:
+            broken.append(name)
+    return Evidence(found, tuple(missing), tuple(broken))
+
+
+def check_evidence(evidence: Evidence, people: pd.DataFrame, goals: dict) -> list[Check]:
+    """Is it there, unchanged, of these people, with working controls, within the goals? goals: the configuration's."""
+    found = evidence.found
+    changed = [name for name, content in found.items() if content.get("digest") != content_digest(content)]
+    parts = found.get(SUMMARY, {}).get("parts", {})
+    torn = [n for n, c in found.items() if n in parts and parts[n] != c.get("digest")]
+    now = people_digest(people)
+    stale = [name for name, content in found.items() if content.get("people", {}).get("digest") != now]
+    return [
+        Check("evidence_there", evidence.missing),
+        Check("evidence_intact", tuple(dict.fromkeys([*evidence.broken, *changed, *torn]))),
+        Check("evidence_current", tuple(f"{name}: other people" for name in stale)),
+        Check("controls", tuple(_controls(found))),
+        Check("goals", tuple(_goals(found, goals))),
+    ]
+
+
+def _controls(found: dict[str, dict]) -> Iterable[str]:
+    """Attacks without a control that passed, by file."""
+    for name in (f"disclosure/{part}.json" for part in DISCLOSED):
+        controls = found.get(name, {}).get("controls", {})
+        if not controls:
+            yield f"{name}: no controls"
+        for attack, control in controls.items():
+            for kind in ("planted", "null"):
+                if not control.get(kind, {}).get("passed", False):
+                    yield f"{name}: {attack}: {kind} control"
+
+
+def _goals(found: dict[str, dict], goals: dict) -> Iterable[str]:
+    """Judged measures that do not meet their goal: the value must, it is not enough that its interval reaches it."""
+    seen = 0
+    for name, content in found.items():
+        if name == SUMMARY:
+            continue
+        for line in judged(content.get("metrics", []), goals):
+            if line["group"] not in JUDGED or line["verdict"] in ("stated", "within"):
+                seen += line["verdict"] == "within"
+                continue
+            number = line["value"] if line["ratio"] is None else line["ratio"]
+            told = "no number" if number is None else f"{number:.3g}"
+            yield f"{line['metric']}: {told} ({line['verdict']}; goal {line['goal']})"
+    if not seen:
+        yield "no measure meets its goal"
+
+
+def check_people(
+    people: pd.DataFrame, withdrawn: set[str], pseudo: Iterable[list[str]], seed_is_known: bool
+) -> list[Check]:
+    """pseudo: ids of the pseudo people, file by file.  seed_is_known: the configuration names it."""
+    real = set(people["person"].astype(str))
+    short = []
+    if kept := len(real & withdrawn):
+        short.append(f"{'fewer than 5' if kept < 5 else kept} withdrawn people are in the cohort")
+    columns = [list(map(str, ids)) for ids in pseudo]
+    if any(not real.isdisjoint(ids) for ids in columns):
+        short.append("ids of real people among the pseudo people")
+    if any(len(set(ids)) < len(ids) for ids in columns):
+        short.append("doubled ids of pseudo people")
+    if any(ids != columns[0] for ids in columns):
+        short.append("files of the pseudo people name other people, or in another order")
+    known = ("the configuration names the seed",) if seed_is_known else ()
+    return [Check("people", tuple(short)), Check("seed", known)]
+
+
+def check_levels(dictionary: Dictionary, columns: Iterable[str], level: str) -> Check:
+    """Items in the pseudo cohort's columns that are above the level of the release."""
+    allowed = LEVELS[: LEVELS.index(level) + 1]
+    above = [row for row in dictionary.rows if row.level not in allowed and row.name in set(columns)]
+    return Check("levels", tuple(f"item {row.name} is {row.level}" for row in above))
+
+
+def check_datasheet(release: dict) -> Check:
+    """release: the configuration's `release`."""
+    return Check("datasheet", tuple(f"release.{key}" for key in DATASHEET if not str(release.get(key) or "").strip()))
+
+
+def check_files(
+    files: dict[str, Path], results: str | Path, made: dict[str, str], words: scan.Words, machine: scan.Machine
+) -> tuple[list[Check], dict[str, str]]:
+    """Checks of the files of a release (name -> path), and their SHA-256 by name.
+
+    made: SHA-256 by path under results, as the audit has them: what was made and then changed is stale.
+    """
+    root = Path(results)
+    missing = [name for name, path in files.items() if not is_plain(path, root)]
+    there = {name: path for name, path in files.items() if name not in missing}
+    sums = {name: sha256(path) for name, path in there.items()}
+    known = {name: made.get(path.relative_to(root).as_posix()) for name, path in there.items()}
+    changed = [name for name, total in sums.items() if known[name] is not None and known[name] != total]
+    found = [f"{name}: {what}" for name, path in there.items() for what in scan.traces(path, words, machine)]
+    checks = [
+        Check("files", tuple(missing)),
+        Check("evidence_current", tuple(f"{name}: changed since it was made" for name in changed)),
+        Check("traces", tuple(found)),
+    ]
+    return checks, sums
+
+
+def merged(checks: list[Check]) -> list[Check]:
+    """One check a key, in the order of first appearance."""
+    found: dict[str, tuple[str, ...]] = {}
+    for check in checks:
+        found[check.key] = (*found.get(check.key, ()), *check.short)
+    return [Check(key, short) for key, short in found.items()]
+
+
+def answer(checks: list[Check], sums: dict[str, str], release: dict) -> dict:
+    """What gate.json holds: `complete`, checks, files with their checksums, and the words of the configuration."""
+    return {
+        "schema_version": 1,
+        "complete": all(check.passed for check in checks),
+        "checks": [{"check": c.key, "passed": c.passed, "short": list(c.short)} for c in checks],
+        "files": sums,
+        "release": {key: str(release.get(key) or "") for key in ("title", "level", *DATASHEET)},
+    }
+
+
+def ask(
+    results: str | Path,
+    files: dict[str, Path],
+    people: pd.DataFrame,
+    withdrawn: set[str],
+    config: dict,
+) -> dict:
+    """The gate's answer on a run's results: see `answer`.
+
+    files: path in the release -> file.  config: goals, release and whether the seed is known (seed_is_known).
+    """
+    root = Path(results)
+    made = json.loads((root / "audit.json").read_text(encoding="utf-8"))
+    columns = pq.read_schema(root / "synthetic/phenotypes.parquet").names
+    ids = people["person"].astype(str).tolist()
+    checks, sums = check_files(
+        files,
+        root,
+        {name: entry["sha256"] for name, entry in made["artefacts"].items()},
+        scan.words_of(ids),
+        scan.this_machine(),
+    )
+    if made.get("digest") != content_digest(made) or made["people"]["digest"] != people_digest(people):
+        checks.append(Check("evidence_current", ("audit.json: other people, or changed since it was written",)))
+    dictionary = read_dictionary(root / "real/dictionary.tsv")
+    found = [
+        *check_evidence(read_evidence(root), people, config["goals"]),
+        *check_people(people, withdrawn, _pseudo_ids(files), config["seed_is_known"]),
+        check_levels(dictionary, columns, config["release"]["level"]),
+        check_datasheet(config["release"]),
+        *checks,
+    ]
+    return answer(merged(found), sums, config["release"])
+
+
+def _pseudo_ids(files: dict[str, Path]) -> list[list[str]]:
+    """Ids of the pseudo people in every table and .psam of a release."""
+    tables = [pd.read_parquet(files[n], columns=["person"])["person"] for n in ("phenotypes.parquet", "scores.parquet")]
+    sheets = [pd.read_csv(p, sep="\t", dtype=str)["#IID"] for n, p in files.items() if n.endswith(".psam")]
+    return [column.astype(str).tolist() for column in (*tables, *sheets)]

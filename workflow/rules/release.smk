@@ -1,0 +1,122 @@
+# The audit of what was made from whom, the gate, and the release behind it: on request, `snakemake results/release`.
+
+
+rule released_dictionary:
+    input:
+        "results/real/dictionary.tsv",
+    output:
+        "results/synthetic/dictionary.tsv",
+    log:
+        "logs/released_dictionary.log",
+    localrule: True
+    params:
+        code=code("released_dictionary"),
+    message:
+        "Dictionary of the pseudo cohort"
+    script:
+        "../../scripts/released_dictionary.py"
+
+
+rule audit:
+    input:
+        unpack(lambda wildcards: given("withdrawn")),
+        people="results/real/people.parquet",
+        artefacts=[
+            *genotypes("synthetic"),
+            "results/synthetic/people.parquet",
+            "results/synthetic/phenotypes.tsv.gz",
+            "results/synthetic/phenotypes.parquet",
+            "results/synthetic/scores.parquet",
+            "results/weights",
+            "results/model",
+            "results/synthetic/dictionary.tsv",
+            "results/association/synthetic",
+            "results/association_hits/synthetic.tsv",
+            *EVIDENCE,
+            "results/report.html",
+        ],
+    output:
+        "results/audit.json",
+    log:
+        "logs/audit.log",
+    threads: 1
+    resources:
+        mem_mb=memory(500),
+        runtime=minutes(10, 2),
+    params:
+        code=code("audit"),
+    message:
+        "Audit: every artefact, and the people it was made from"
+    script:
+        "../../scripts/audit.py"
+
+
+rule gate:
+    input:
+        unpack(lambda wildcards: given("withdrawn")),
+        people="results/real/people.parquet",
+        dictionary="results/real/dictionary.tsv",
+        phenotypes="results/synthetic/phenotypes.parquet",
+        scores="results/synthetic/scores.parquet",
+        psam=expand(GENOTYPES, cohort="synthetic", chrom=CHROMOSOMES, suffix=["psam"]),
+        vcf=expand("results/synthetic/vcf/chr{chrom}.vcf.gz", chrom=CHROMOSOMES),
+        run_config="results/run_config.yaml",
+        audit="results/audit.json",
+    output:
+        answer="results/gate.json",
+        page="results/gate.html",
+    log:
+        "logs/gate.log",
+    benchmark:
+        "logs/benchmarks/gate.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory(1000, 20),
+        runtime=minutes(20, 10),
+    params:
+        chromosomes=CHROMOSOMES,
+        goals=config["goals"],
+        release=config["release"],
+        language=config["language"],
+        seed_is_known=config["seed"] is not None,
+        code=code("gate"),
+    message:
+        "The gate: is the evidence complete? {output.page}"
+    script:
+        "../../scripts/gate.py"
+
+
+rule release:
+    input:
+        answer="results/gate.json",
+        page="results/gate.html",
+        people="results/real/people.parquet",
+    output:
+        directory("results/release"),
+    log:
+        "logs/release.log",
+    threads: 1
+    resources:
+        mem_mb=memory(1000, 20),
+        runtime=minutes(20, 10),
+    params:
+        chromosomes=CHROMOSOMES,
+        goals=config["goals"],
+        release=config["release"],
+        code=code("release"),
+    message:
+        "The release: {output}"
+    script:
+        "../../scripts/release.py"
+
+
+rule verify_release:
+    log:
+        "logs/verify_release.log",
+    localrule: True
+    params:
+        folder="results/release",
+    message:
+        "Compare {params.folder} with its checksums"
+    script:
+        "../../scripts/verify_release.py"
