@@ -148,7 +148,7 @@ def test_protection_is_the_preset_with_what_is_given(demo):
     assert config.resolve(found) == found
     given = {"preset": "protected", "switch_cm": None, "k_anonymous": {"k": 30}, "founder_share": 0.5}
     found = config.resolve(demo | {"protection": given})
-    windows = {"k": 30, "most": 3, "window_cm": 0.05}
+    windows = {"k": 30, "most": 5, "window_cm": 0.05}
     assert config.protections(found) == {"minimum_allele_count": preset["minimum_allele_count"], "k_anonymous": windows}
     assert found["protection"]["founder_share"] == 0.5
 

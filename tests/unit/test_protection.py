@@ -302,6 +302,8 @@ def test_settings():
     assert not make_protection({}, 1000).in_windows
     off = dict.fromkeys(("minimum_allele_count", "switch_cm", "k_anonymous"))
     assert make_protection(off, 1000) == Protection()
+    assert make_protection({"minimum_allele_count": 0.04}, 1010) == Protection(41)
+    assert make_protection({"minimum_allele_count": 1}, 1010) == Protection(1)
     assert make_protection({"k_anonymous": {"k": 7}}, 1000) == Protection(0, 0.0, 7, 21, 0.05)
     with pytest.raises(InputError, match="at least 33 families carry are asked for, of 60 families"):
         make_protection({"k_anonymous": {"k": 33, "most": 1}}, 60)

@@ -36,7 +36,7 @@ def write(path, data):
         ("a.tsv", TSV.replace("\n", "\r").encode()),
         ("a.tsv", b"\xef\xbb\xbf" + TSV.encode()),
         ("a.tsv", TSV.rstrip("\n").encode()),
-        ("a.tsv.gz", gzip.compress(TSV.encode())),
+        ("a.tsv.gz", gzip.compress(TSV.encode(), mtime=0)),
         ("a.tsv", TSV.replace("\t", " \t ").encode()),
     ],
 )

@@ -32,6 +32,7 @@ from pseudocohort.pgen.writer import RecordWriter
 from pseudocohort.sites import write_psam
 
 log = logging.getLogger("pseudocohort")
+SPARSE = 20  # sites a window; with fewer nearly every haplotype is common
 BLOCK_WORDS = 2**22  # of founders read together
 
 
@@ -94,6 +95,12 @@ def transmit_protected(
         write_psam(f"{out_prefix}.psam", person, sex)
     counts = {"sites": len(lines), "common": len(sites), "written": int(carried.sum())}
     log.info("chromosome %s: of %d sites %d are common enough, %d are written", chrom, *counts.values())
+    if protection.in_windows and len(sites) < SPARSE * (len(bounds) - 1):
+        log.warning(
+            "chromosome %s: windows of %g cM have %.0f sites on average: so few make few haplotypes, nearly all of them "
+            "common, and protect little; look at the frontier (config key disclosure.frontier)",
+            chrom, protection.window_cm, len(sites) / max(len(bounds) - 1, 1),
+        )  # fmt: skip
     return counts
 
 

@@ -57,8 +57,9 @@ class Founded(NamedTuple):
 def make_protection(config: dict, families: int) -> Protection:
     """Settings from the configuration's key `protection`.
 
-    config: minimum_allele_count, switch_cm, k_anonymous: {share or k, most (a multiple of k), window_cm}; None is off.
-    families: of the founders. Raises InputError where fewer than twice k families are there.
+    config: minimum_allele_count (below 1: a share of the families), switch_cm, k_anonymous: {share or k, most (a
+    multiple of k), window_cm}; None is off. families: of the founders. Raises InputError where fewer than twice as
+    many families are there as the highest threshold.
     """
     given = config.get("k_anonymous") or {}
     least = int(given.get("k") or np.ceil((given.get("share") or 0) * families))
@@ -70,8 +71,9 @@ def make_protection(config: dict, families: int) -> Protection:
             expected=f"at most {families // 2}",
             remedy="lower k, share or most, or add founders",
         )
+    minimum = config.get("minimum_allele_count") or 0
     return Protection(
-        config.get("minimum_allele_count") or 0,
+        int(np.ceil(minimum * families)) if minimum < 1 else int(minimum),
         config.get("switch_cm") or 0.0,
         least,
         most,
