@@ -30,7 +30,7 @@ with logged(snakemake.log[0]):
     rest = given._replace(weights={trait: some for trait, some in given.weights.items() if trait not in weights})
     alone, entries = weights_alone(rest, prefixes, rows, traits)
     write_weights(snakemake.output.weights, weights | alone, p.build)
-    with atomic(snakemake.output.out_of_fold) as part:
+    with atomic(snakemake.output.out_of_fold, mode=0o600) as part:
         out_of_fold.assign(person=people["person"]).to_parquet(part, index=False)
     left_out = [{"trait": name, "reason": reason} for name, reason in traits.left_out.items()]
     told = {"traits": report + entries, "left_out": left_out, "scoring_files": given.report}

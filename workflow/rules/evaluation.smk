@@ -319,6 +319,7 @@ rule report_page:
         rules.figures_relatedness.output,
         rules.figures_items.output,
         rules.figures_associations.output,
+        rules.figures_disclosure.output,
         [] if FRONTIER is None else "results/figures/frontier.svg",
         summary="results/evaluation/summary.json",
         weights="results/evaluation/weights.json",

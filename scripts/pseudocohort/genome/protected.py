@@ -97,7 +97,7 @@ def transmit_protected(
     log.info("chromosome %s: of %d sites %d are common enough, %d are written", chrom, *counts.values())
     if protection.in_windows and len(sites) < SPARSE * (len(bounds) - 1):
         log.warning(
-            "chromosome %s: windows of %g cM have %.0f sites on average: so few make few haplotypes, nearly all of them "
+            "chromosome %s: windows of %g cM have %.0f sites on average: so few make few haplotypes, nearly all "
             "common, and protect little; look at the frontier (config key disclosure.frontier)",
             chrom, protection.window_cm, len(sites) / max(len(bounds) - 1, 1),
         )  # fmt: skip
