@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pseudocohort.cohort.digests import people_facts
+from pseudocohort.cohort.digests import file_sums, people_facts
 from pseudocohort.disclosure.genome_attacks import load_arrays, load_panel, save_arrays
 from pseudocohort.disclosure.genome_evidence import exposure_arrays, exposure_lines, genome_evidence
 from pseudocohort.job import logged
@@ -18,5 +18,7 @@ with logged(snakemake.log[0]):
     descents = [json.loads(Path(path).read_text()) for path in source.descents]
     lines, controls, arrays = genome_evidence(chromosomes, panel, people["family"].to_numpy(dtype=str))
     lines += exposure_lines(chromosomes, descents, kin)
-    save_lines(snakemake.output.metrics, lines, controls=controls, people=people_facts(people))
+    save_lines(
+        snakemake.output.metrics, lines, controls=controls, people=people_facts(people), files=file_sums(source.pseudo)
+    )
     save_arrays(snakemake.output.arrays, arrays | exposure_arrays(chromosomes))

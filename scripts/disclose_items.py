@@ -4,7 +4,7 @@ import pandas as pd
 
 from pseudocohort import counter
 from pseudocohort.cohort.dictionary import read_dictionary
-from pseudocohort.cohort.digests import people_facts
+from pseudocohort.cohort.digests import file_sums, people_facts
 from pseudocohort.disclosure.item_evidence import item_evidence
 from pseudocohort.files import read_seed
 from pseudocohort.job import logged
@@ -33,4 +33,6 @@ with logged(snakemake.log[0]):
     lines, controls = item_evidence(
         people, items, made, dictionary, seed, targets=given.targets, bounds=bounds, shadows=shadows
     )
-    save_lines(snakemake.output[0], lines, controls=controls, people=people_facts(people))
+    save_lines(
+        snakemake.output[0], lines, controls=controls, people=people_facts(people), files=file_sums([source.pseudo])
+    )

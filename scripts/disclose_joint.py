@@ -3,7 +3,7 @@
 import pandas as pd
 
 from pseudocohort.cohort.dictionary import read_dictionary
-from pseudocohort.cohort.digests import people_facts
+from pseudocohort.cohort.digests import file_sums, people_facts
 from pseudocohort.disclosure.genome_attacks import load_arrays, load_panel
 from pseudocohort.disclosure.joint_evidence import carriers, joint_evidence
 from pseudocohort.files import read_seed
@@ -19,4 +19,5 @@ with logged(snakemake.log[0]):
     lines, controls = joint_evidence(
         real, pseudo, read_dictionary(source.dictionary), panel, carrier, read_seed(source.seed)
     )
-    save_lines(snakemake.output[0], lines, controls=controls, people=people_facts(real[0]))
+    about = {"people": people_facts(real[0]), "files": file_sums([source.pseudo, source.pseudo_scores])}
+    save_lines(snakemake.output[0], lines, controls=controls, **about)

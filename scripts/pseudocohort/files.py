@@ -65,6 +65,15 @@ def digest(paths: list[str | Path]) -> str:
     return total.hexdigest()[:16]
 
 
+def sha256(path: str | Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    total = hashlib.sha256()
+    with open(path, "rb") as file:
+        while piece := file.read(2**22):
+            total.update(piece)
+    return total.hexdigest()
+
+
 def read_seed(path: str | Path) -> int:
     """The run's seed from its secret file."""
     return int(Path(path).read_text())

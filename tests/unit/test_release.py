@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pseudocohort.cohort.digests import people_digest, people_facts
+from pseudocohort.cohort.digests import file_sums, people_digest, people_facts
 from pseudocohort.errors import InputError
 from pseudocohort.measures import catalogue as book
 from pseudocohort.measures.line import measure, save_evidence, save_lines
@@ -28,7 +28,8 @@ CONFIG = {"goals": {}, "release": RELEASE, "seed_is_known": False}
 FACTS = {
     "release": RELEASE, "version": "0.1.0", "made": "2026-01-02", "people": 1200, "strata": ["a", "b"],
     "chromosomes": ["22"], "build": "GRCh38", "items": ["bmi"], "founders": 1000, "holdout": 200, "generations": 10,
-    "mating": "balanced", "dp": None, "level": "strong", "protection": "none",
+    "mating": "balanced", "dp": None,
+    "changed_goals": ["auc: ≤ 0.7 (written: ≤ 0.6)"], "level": "strong", "protection": "none",
     "disclosure": {"within": 1, "judged": 1},
     "by_language": {
         lang: {"model": "a network", "uses": [{"name": "GWAS", "word": "good"}], "checks": ["all there"]}
@@ -40,8 +41,8 @@ CONTROLS = {"haplotypes": {"planted": {"passed": True}, "null": {"passed": True}
 
 @pytest.fixture
 def catalogue(monkeypatch):
-    known = {
-        "auc": {"group": "disclosure", "en": "AUC", "ja": "指標", "goal": {"at_most": 0.6}},
+    required = [key for keys in gate.REQUIRED.values() for key in keys]
+    known = {key: {"group": "disclosure", "en": key, "ja": "指標", "goal": {"at_most": 0.6}} for key in required} | {
         "utility": {"group": "items", "en": "utility", "ja": "有用性", "goal": {"at_most": 1}},
     }
     monkeypatch.setattr(book, "catalogue", lambda: known)
@@ -87,15 +88,27 @@ def write_evidence(root: Path, people: pd.DataFrame, auc: float = 0.55, controls
     facts, digests = people_facts(people), {}
     for name in gate.EVIDENCE[1:]:
         disclosed = name.startswith("disclosure/")
-        lines = [measure("auc", auc) if disclosed else measure("utility", 7.0)]
-        save_lines(root / name, lines, people=facts, **({"controls": controls} if disclosed else {}))
+        if disclosed:
+            save_lines(root / name, attacked(name, auc), people=facts, controls=controls, files=files_of(root))
+        else:
+            save_lines(root / name, [measure("utility", 7.0)], people=facts)
         digests[name] = json.loads((root / name).read_text())["digest"]
     save_evidence(root / gate.SUMMARY, {"metrics": [], "parts": digests, "people": facts})
     audit(root, people)
 
 
+def attacked(name: str, auc: float, **more) -> list[dict]:
+    return [measure(key, auc, subject="haplotypes", **more) for key in gate.REQUIRED[Path(name).stem]]
+
+
+def files_of(root: Path) -> dict[str, str]:
+    names = ("genotypes/chr22.pgen", "phenotypes.parquet")
+    return file_sums([root / "synthetic" / name for name in names], root)
+
+
 def audit(root: Path, people: pd.DataFrame) -> None:
-    paths = [root / "synthetic", root / "association", root / "association_hits", root / "report.html"]
+    names = ("synthetic", "association", "association_hits", "report.html", "run_config.yaml")
+    paths = [root / name for name in names]
     paths += [root / name for name in gate.EVIDENCE] + [root / "real/dictionary.tsv"]
     write_audit(root / "audit.json", root, paths, people, 0)
 
@@ -110,11 +123,13 @@ def short(answer: dict) -> dict[str, list[str]]:
 
 
 def test_complete_evidence_opens_the_gate_and_the_release_is_whole(results, tmp_path):
+    (results / "association/synthetic/.snakemake_timestamp").touch()
     answer = asked(results)
     assert short(answer) == {}
     assert answer["complete"]
     number = released(results, tmp_path / "out")
     folder = tmp_path / "out"
+    (folder / ".snakemake_timestamp").touch()  # as Snakemake does with the folders of rules
     assert verify(folder) == number
     names = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
     assert {"genotypes/chr22.pgen", "vcf/chr22.vcf.gz", "phenotypes.tsv.gz", "phenotypes.parquet", "dictionary.tsv",
@@ -122,6 +137,7 @@ def test_complete_evidence_opens_the_gate_and_the_release_is_whole(results, tmp_
             "datasheet.en.html", "datasheet.ja.md", "export_request.ja.html", "sbom.json", "README.md",
             "SHA256SUMS"} <= names  # fmt: skip
     assert not any("real" in name.split("/") for name in names)
+    assert "association/.snakemake_timestamp" not in names
     done = subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=folder, capture_output=True)
     assert done.returncode == 0
 
@@ -138,14 +154,52 @@ def test_utility_may_fall_short_but_disclosure_may_not(results):
     write_evidence(results, cohort(), auc=0.61)
     found = short(asked(results))
     assert list(found) == ["goals"]
-    assert found["goals"][0] == "AUC: 0.61 (beyond; goal ≤ 0.6)"
-    assert asked(results, goals={"auc": {"at_most": 0.7}})["complete"]
+    assert found["goals"][0] == "genome_membership: 0.61 (beyond; goal ≤ 0.6)"
+    looser = {key: {"at_most": 0.7} for keys in gate.REQUIRED.values() for key in keys}
+    answer = asked(results, goals=looser)
+    assert answer["complete"]
+    assert answer["changed_goals"][0] == "genome_membership: ≤ 0.7 (written: ≤ 0.6)"
+    assert len(answer["changed_goals"]) == len(looser)
+
+
+def test_a_required_goal_cannot_be_taken_away(results):
+    write_evidence(results, cohort(), auc=0.99)
+    nothing = dict.fromkeys(key for keys in gate.REQUIRED.values() for key in keys)
+    found = short(asked(results, goals=nothing))
+    assert found == {"goals": [f"{key}: its goal was removed" for key in nothing]}
+
+
+def test_evidence_that_does_not_tell_what_is_asked_is_refused(results):
+    for lines, controls in (([], CONTROLS), (attacked("items", 0.5), {"made up": CONTROLS["haplotypes"]}),
+                            (attacked("items", 0.5)[:1], {"haplotypes": {"planted": {"passed": "no"}}})):  # fmt: skip
+        write_evidence(results, cohort())
+        save_lines(results / "disclosure/items.json", lines, people=people_facts(cohort()), controls=controls,
+                   files=files_of(results))  # fmt: skip
+        assert "controls" in short(asked(results))
+
+
+def test_evidence_about_other_files_is_refused(results):
+    """Another genotype file, audited anew: no attack has read it."""
+    (results / "synthetic/genotypes/chr22.pgen").write_bytes(b"the real one")
+    audit(results, cohort())
+    found = short(asked(results))
+    assert found == {"evidence_current": ["synthetic/genotypes/chr22.pgen: the attacks have seen another"]}
+
+
+def test_a_file_slipped_into_the_associations_is_not_released_and_one_outside_the_audit_refused(results):
+    (results / "association/synthetic/zz_rows.tsv.gz").write_bytes(gzip.compress(b"rows"))
+    audit(results, cohort())
+    answer = asked(results)
+    assert answer["complete"]
+    assert not any("zz_rows" in name for name in answer["files"])
+    (results / "synthetic/vcf/chr22.vcf.gz").write_bytes(gzip.compress(b"##other\n"))
+    assert short(asked(results)) == {"evidence_current": ["vcf/chr22.vcf.gz: changed since it was made"]}
 
 
 def test_an_interval_that_reaches_the_goal_is_not_enough(results):
     for name in ("genomes", "items", "joint"):
-        save_lines(results / f"disclosure/{name}.json", [measure("auc", 0.62, interval=(0.58, 0.66))],
-                   people=people_facts(cohort()), controls=CONTROLS)  # fmt: skip
+        save_lines(results / f"disclosure/{name}.json", attacked(name, 0.62, interval=(0.58, 0.66)),
+                   people=people_facts(cohort()), controls=CONTROLS, files=files_of(results))  # fmt: skip
     found = short(asked(results))
     assert "unclear" in found["goals"][0]
 
@@ -172,8 +226,8 @@ def test_evidence_edited_by_hand_is_refused(results, name):
 
 
 def test_evidence_exchanged_for_that_of_another_run_is_refused(results):
-    save_lines(results / "disclosure/items.json", [measure("auc", 0.5)], people=people_facts(cohort()),
-               controls=CONTROLS)  # fmt: skip
+    save_lines(results / "disclosure/items.json", attacked("items", 0.5), people=people_facts(cohort()),
+               controls=CONTROLS, files=files_of(results))  # fmt: skip
     audit(results, cohort())
     assert short(asked(results)) == {"evidence_intact": ["disclosure/items.json"]}
 
@@ -198,6 +252,11 @@ def test_another_person_makes_all_evidence_stale(results):
 def test_withdrawn_and_real_ids(results):
     found = short(asked(results, withdrawn={"JP-00003-Q"}))
     assert found == {"people": ["fewer than 5 withdrawn people are in the cohort"]}
+    (results / "report.html").write_text("<td>GONE-1</td>")
+    audit(results, cohort())
+    found = short(asked(results, withdrawn={"GONE-1"}))
+    assert found == {"traces": ["evidence/report.html: an id of a real person"]}
+    (results / "report.html").write_text("<td></td>")
     table = pd.read_parquet(results / "synthetic/scores.parquet")
     table.loc[3, "person"] = "JP-00003-Q"
     table.to_parquet(results / "synthetic/scores.parquet")
@@ -215,11 +274,15 @@ def test_a_known_seed_an_item_above_the_level_and_an_empty_datasheet(results):
         "levels": ["item income is strong"],
         "datasheet": ["release.contact"],
     }
+    found = short(asked(results, release=RELEASE | {"expires": "2001-01-01"}))
+    assert found == {"datasheet": ["release.expires: the day is past"]}
 
 
 def test_a_file_changed_after_it_was_made_is_stale(results):
     (results / "synthetic/genotypes/chr22.pgen").write_bytes(b"other")
-    assert short(asked(results)) == {"evidence_current": ["genotypes/chr22.pgen: changed since it was made"]}
+    found = short(asked(results))
+    assert list(found) == ["evidence_current"]
+    assert found["evidence_current"][0] == "genotypes/chr22.pgen: changed since it was made"
 
 
 def test_a_link_instead_of_a_file_is_refused(results):
@@ -321,11 +384,10 @@ def test_a_full_disk_or_a_killed_process_leaves_no_part_of_a_release(results, tm
     assert len(placed) == 4
     assert not (tmp_path / "out").exists()
     assert not list(tmp_path.glob(".partial*"))
+    known = book.catalogue()
     monkeypatch.undo()
     (tmp_path / ".partial-77.x-out").mkdir()  # what kill -9 leaves is cleared by the next attempt
-    monkeypatch.setattr(book, "catalogue", lambda: {"auc": {"group": "disclosure", "en": "AUC", "ja": "指",
-                                                            "goal": {"at_most": 0.6}},
-                                                    "utility": {"group": "items", "en": "u", "ja": "有"}})  # fmt: skip
+    monkeypatch.setattr(book, "catalogue", lambda: known)
     released(results, tmp_path / "out")
     assert not list(tmp_path.glob(".partial*"))
 
@@ -345,6 +407,8 @@ SMUGGLED = {
     "a link to a file": (lambda f: (f / "more").symlink_to("/etc/hosts"), "no plain file"),
     "a link to a folder": (lambda f: (f / "evidence/more").symlink_to("/etc"), "no plain file"),
     "a pipe": (lambda f: os.mkfifo(f / "pipe"), "no plain file"),
+    "a time stamp that is not empty": (lambda f: (f / ".snakemake_timestamp").write_text("x"), "did not put there"),
+    "a hidden file deeper": (lambda f: (f / "evidence/.snakemake_timestamp").touch(), "did not put there"),
     "a file less": (lambda f: (f / "sbom.json").unlink(), "lacks sbom.json"),
     "another content": (lambda f: (f / "sbom.json").write_text("{}"), "another sbom.json"),
     "a list less": (lambda f: (f / "SHA256SUMS").unlink(), "no list of checksums"),
@@ -384,6 +448,7 @@ def test_the_papers_tell_the_facts_and_escape_what_the_owner_wrote():
     assert "1,200 people" in told["datasheet.en.md"]
     assert "1,200 名" in told["datasheet.ja.md"]
     assert "1.2 MB" in told["export_request.en.md"]
+    assert "auc: ≤ 0.7" in told["export_request.en.md"]
     assert "署名" in told["export_request.ja.html"]
     assert "<table>" in told["export_request.ja.html"]
     for text in told.values():

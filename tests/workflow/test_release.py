@@ -30,9 +30,8 @@ DISCLOSED = "results/disclosure/items.json"
 
 
 def edit(path: Path, change) -> pd.DataFrame:
-    """Apply `change`, in place, to a table of text cells, and write it back."""
-    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    change(table)
+    """Apply `change` to a table of text cells and write it back; returns it."""
+    table = change(pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False))
     table.to_csv(path, sep="\t", index=False)
     return table
 
@@ -54,37 +53,48 @@ def few_items(data: Path) -> None:
     """Leave ITEMS, and plant MARKERS in rows of people who have not withdrawn."""
 
     def plant(table):
-        table.drop(columns=[c for c in table if c not in ("person", *ITEMS)], inplace=True)
         withdrawn = (data / "withdrawn.txt").read_text().split()
         rows = table.index[~table["person"].isin(withdrawn)]
         for row, (item, value) in zip(rows[[5, 9]], MARKERS.items(), strict=True):
             table.loc[row, item] = value
+        return table[["person", *ITEMS]]
 
     def describe(table):
-        table.drop(index=table.index[~table["item"].isin(ITEMS)], inplace=True)
         table.loc[table["item"].isin(MARKERS), "decimals"] = "4"
+        return table[table["item"].isin(ITEMS)]
 
     edit(data / "phenotypes.tsv", plant)
     edit(data / "dictionary.tsv", describe)
 
 
 def loose_goals() -> dict:
-    """Goals that every number meets, for the measures that the gate asks for."""
-    known = catalogue().items()
-    return {key: {"at_most": 1e6} for key, entry in known if entry["group"] in JUDGED and entry.get("goal")}
+    """Goals that every number meets, for the measures that the gate asks for; none where 600 non-members are needed."""
+    asked = [key for key, entry in catalogue().items() if entry["group"] in JUDGED and entry.get("goal")]
+    return {key: None if "true_positives" in key else {"at_most": 1e6} for key in asked}
 
 
 @pytest.fixture(scope="session")
-def opened(tiny, tmp_path_factory) -> Run:
-    """A complete run on a user's data whose gate opens, and its release."""
+def opened(tmp_path_factory) -> Run:
+    """A complete run on a user's data whose gate opens, and its release. The holdout does for every control.
+
+    The configuration names no seed, so the gate takes it as drawn; the file it would be drawn into is there before, so
+    that the controls have the same luck in every run of the tests.
+    """
     directory = tmp_path_factory.mktemp("opened")
-    shutil.copytree(tiny / "results/demo", directory / "data")
-    rename_people(directory / "data", "22")
-    few_items(directory / "data")
     run = Run(
         directory, chromosomes=["22"], seed=None, holdout=0.4, compare_models=[], disclosure={"frontier": None},
-        goals=loose_goals(),
+        goals=loose_goals(), demo={"seed": 3, "people": 500, "megabases": 5, "sites": 500},
     )  # fmt: skip
+    done = run.snakemake("results/demo/phenotypes.tsv")
+    assert done.returncode == 0, done.stderr[-3000:]
+    (run / "results/demo").rename(directory / "data")
+    shutil.rmtree(directory / ".snakemake")
+    rename_people(directory / "data", "22")
+    few_items(directory / "data")
+    seed = run / "results/secret/seed"
+    seed.parent.mkdir(parents=True)
+    seed.write_text("123456789\n")
+    seed.chmod(0o600)
     run.config["input"] = {
         key: value.replace("results/demo/", "data/") if isinstance(value, str) else value
         for key, value in run.config["input"].items()
@@ -350,7 +360,7 @@ def test_a_new_withdrawal_makes_anew_all_that_touched_the_person(opened, copied)
     assert holding
     done = run.snakemake(*sorted(str(path) for path in holding))
     assert done.returncode == 0, done.stderr[-3000:]
-    assert len(pd.read_parquet(run / "results/real/people.parquet")) == 234
+    assert person not in set(pd.read_parquet(run / "results/real/people.parquet")["person"])
     for path in [*real_files(run), *told(run)]:
         if ".snakemake" not in path.parts and "release" not in path.parts:
             assert person.encode() not in readable(path), path.relative_to(run.directory)
@@ -369,7 +379,8 @@ import os, signal, sys
 placed = []
 
 def kill(frame, event, argument):
-    if event == "call" and frame.f_code.co_qualname == "place":
+    code = frame.f_code
+    if event == "call" and code.co_name == "place" and code.co_filename.endswith("release/files.py"):
         placed.append(frame)
         if len(placed) == 4:
             open(os.path.join(os.environ["PYTHONPATH"], "killed"), "w").close()
@@ -408,10 +419,12 @@ def test_items_above_the_level_and_values_without_consent_are_not_taken_in(from_
     def describe(table):
         for name, (level, consent) in item.items():
             table.loc[table["item"] == name, ["level", "consent"]] = [level, consent]
+        return table
 
     def ask(table):
         table["use_of_body"] = np.where(np.arange(len(table)) % 3 == 0, "no", "yes")
         table.loc[7, "use_of_body"] = ""
+        return table
 
     edit(run / "data/dictionary.tsv", describe)
     table = edit(run / "data/phenotypes.tsv", ask).set_index("person")

@@ -312,5 +312,5 @@ def test_other_goals_rerun_verdicts_alone_and_another_language_the_figures_and_t
     """The comparison of models says which of them meets goals, so it is told anew too."""
     goals = planned(tiny, goals={"marginal": {"at_most": 2}})
     assert goals == {"run_config", "compare_models", "summary", "report_page"}
-    drawn = {f"figures_{part}" for part in ("genomes", "relatedness", "items", "associations")}
-    assert planned(tiny, language="ja") == {"run_config", "report_page"} | drawn
+    drawn = {f"figures_{part}" for part in ("genomes", "relatedness", "items", "associations", "disclosure")}
+    assert planned(tiny, language="ja") == {"run_config", "report_page", "figure_frontier"} | drawn

@@ -51,6 +51,12 @@ EVIDENCE = [
 ]
 
 
+def released_vcf():
+    """The VCF files of a release, with their indexes."""
+    files = "results/synthetic/vcf/chr{chrom}.{kind}"
+    return expand(files, chrom=AUTOSOMES, kind=["vcf.gz", "vcf.gz.tbi"])
+
+
 def code(rule, *data):
     """Digest of the library files that scripts/RULE.py uses, and of data files: what changed there is run again."""
     return code_digest(SCRIPTS / f"{rule}.py", [SCRIPTS.parent / path for path in data])

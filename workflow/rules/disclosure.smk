@@ -67,6 +67,7 @@ rule disclose_genomes:
         descents=expand("results/disclosure/descent/chr{chrom}.json", chrom=AUTOSOMES),
         panel="results/real/attacks/panel.npz",
         people="results/real/people.parquet",
+        pseudo=expand(GENOTYPES, cohort="synthetic", chrom=AUTOSOMES, suffix=["pgen"]),
     output:
         metrics="results/disclosure/genomes.json",
         arrays="results/disclosure/genomes.npz",

@@ -9,6 +9,7 @@ import pandas as pd
 from pseudocohort.cohort.digests import people_digest
 from pseudocohort.errors import InputError
 from pseudocohort.measures.line import save_evidence
+from pseudocohort.release.contents import STAMP
 from pseudocohort.release.files import is_plain, sha256
 
 SECRET = ("secret", "pedigree.npz", "mosaic", "real/attacks", "real/out_of_fold.parquet", "real/network_checkpoint")
@@ -21,7 +22,8 @@ def artefacts(results: str | Path, paths: list[str]) -> dict[str, str]:
     """
     root, found = Path(results), {}
     for path in map(Path, paths):
-        for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
+        inside = sorted(p for p in path.rglob("*") if p.is_file() and p.name != STAMP)
+        for file in inside if path.is_dir() else [path]:
             if not is_plain(file, root):
                 raise InputError(
                     f"{file} is missing or no plain file",

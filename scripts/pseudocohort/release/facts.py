@@ -43,7 +43,7 @@ def gather(results: str | Path, gate: dict, goals: dict, release: dict, people: 
         "made": datetime.date.today().isoformat(),
         "people": len(pseudo),
         "strata": strata if len(strata) > 1 else [],
-        "chromosomes": config["chromosomes"],
+        "chromosomes": [c for c in config["chromosomes"] if c.isdigit()],
         "build": config["build"],
         "items": [i.name for i in items],
         "founders": founders,
@@ -52,6 +52,7 @@ def gather(results: str | Path, gate: dict, goals: dict, release: dict, people: 
         "mating": config["mating"],
         "dp": (config.get("dp") or {}).get("epsilon"),
         "level": release["level"],
+        "changed_goals": gate.get("changed_goals", []),
         "protection": protection_in_words(config.get("protection", {})),
         "disclosure": {"within": verdicts.count("within"), "judged": len(verdicts)},
     }

@@ -3,6 +3,7 @@
 It answers `evidence complete` or `evidence incomplete`; whether the data may be shown is for people to decide.
 """
 
+import datetime
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 
 from pseudocohort.cohort.dictionary import LEVELS, Dictionary, read_dictionary
 from pseudocohort.cohort.digests import people_digest
-from pseudocohort.measures.catalogue import judged
+from pseudocohort.measures.catalogue import catalogue, goal_of, goal_text, judged
 from pseudocohort.measures.line import content_digest
 from pseudocohort.release import scan
 from pseudocohort.release.files import is_plain, sha256
@@ -23,6 +24,13 @@ DISCLOSED = ("genomes", "items", "joint")
 SUMMARY = "evaluation/summary.json"
 EVIDENCE = (SUMMARY, *(f"evaluation/{n}.json" for n in EVALUATED), *(f"disclosure/{n}.json" for n in DISCLOSED))
 JUDGED = ("disclosure", "copies")  # groups whose goals the gate asks for; the others tell what the data are good for
+# What the evidence must tell, by file of disclosure, and each attack named there with its controls.
+REQUIRED = {
+    "genomes": ("genome_membership", "genome_true_positives_1", "relative_membership"),
+    "items": ("item_membership", "item_true_positives_1", "anonymeter_risk"),
+    "joint": ("haplotype_attribute",),
+}
+ATTACKED = (".pgen", "phenotypes.parquet")  # files of a release that the attacks must have read
 DATASHEET = ("purpose", "population", "terms", "contact", "responsible", "expires")
 
 
@@ -69,7 +77,7 @@ def check_evidence(evidence: Evidence, people: pd.DataFrame, goals: dict) -> lis
     found = evidence.found
     changed = [name for name, content in found.items() if content.get("digest") != content_digest(content)]
     parts = found.get(SUMMARY, {}).get("parts", {})
-    torn = [n for n, c in found.items() if n in parts and parts[n] != c.get("digest")]
+    torn = [n for n, c in found.items() if n != SUMMARY and parts.get(n) != c.get("digest")]
     now = people_digest(people)
     stale = [name for name, content in found.items() if content.get("people", {}).get("digest") != now]
     return [
@@ -82,32 +90,67 @@ def check_evidence(evidence: Evidence, people: pd.DataFrame, goals: dict) -> lis
 
 
 def _controls(found: dict[str, dict]) -> Iterable[str]:
-    """Attacks without a control that passed, by file."""
-    for name in (f"disclosure/{part}.json" for part in DISCLOSED):
-        controls = found.get(name, {}).get("controls", {})
-        if not controls:
-            yield f"{name}: no controls"
+    """Attacks that are missing, or whose controls did not both pass, by file."""
+    for part, keys in REQUIRED.items():
+        name = f"disclosure/{part}.json"
+        lines, controls = found.get(name, {}).get("metrics") or [], found.get(name, {}).get("controls") or {}
+        for key in keys:
+            told = [line["subject"] for line in lines if line["key"] == key]
+            if not told:
+                yield f"{name}: nothing is told of {key}"
+            for attack in (subject for subject in told if subject is not None and subject not in controls):
+                yield f"{name}: {attack}: no controls"
         for attack, control in controls.items():
             for kind in ("planted", "null"):
-                if not control.get(kind, {}).get("passed", False):
+                if control.get(kind, {}).get("passed") is not True:
                     yield f"{name}: {attack}: {kind} control"
+        if not controls:
+            yield f"{name}: no controls"
 
 
 def _goals(found: dict[str, dict], goals: dict) -> Iterable[str]:
-    """Judged measures that do not meet their goal: the value must, it is not enough that its interval reaches it."""
-    seen = 0
+    """Judged measures that do not meet their goal: the value must, it is not enough that its interval reaches it.
+
+    What the gate requires must have a goal: the configuration may loosen one, and the papers tell, but not remove it.
+    """
+    for key in (key for keys in REQUIRED.values() for key in keys):
+        if goal_of(key, goals) is None:
+            yield f"{key}: its goal was removed"
     for name, content in found.items():
         if name == SUMMARY:
             continue
-        for line in judged(content.get("metrics", []), goals):
+        for line in judged(content.get("metrics") or [], goals):
             if line["group"] not in JUDGED or line["verdict"] in ("stated", "within"):
-                seen += line["verdict"] == "within"
                 continue
             number = line["value"] if line["ratio"] is None else line["ratio"]
             told = "no number" if number is None else f"{number:.3g}"
             yield f"{line['metric']}: {told} ({line['verdict']}; goal {line['goal']})"
-    if not seen:
-        yield "no measure meets its goal"
+
+
+def changed_goals(goals: dict) -> list[str]:
+    """Goals of disclosure and copies that the configuration has set otherwise, in words."""
+    told = []
+    for key in goals:
+        if catalogue()[key]["group"] in JUDGED:
+            written, chosen = (goal_text(goal_of(key, given), "en") or "none" for given in ({}, goals))
+            told.append(f"{key}: {chosen} (written: {written})")
+    return told
+
+
+def _about(found: dict[str, dict], sums: dict[str, str]) -> Iterable[str]:
+    """Files of a release that no attack is about, or of which the attacks have seen other bytes.
+
+    sums: SHA-256 by path under results of the genotypes and items.
+    """
+    seen: dict[str, set[str]] = {}
+    for name in (f"disclosure/{part}.json" for part in DISCLOSED):
+        for path, total in (found.get(name, {}).get("files") or {}).items():
+            seen.setdefault(path, set()).add(total)
+    for path, total in sums.items():
+        if path not in seen:
+            yield f"{path}: no attack is about it"
+        elif seen[path] != {total}:
+            yield f"{path}: the attacks have seen another"
 
 
 def check_people(
@@ -138,7 +181,13 @@ def check_levels(dictionary: Dictionary, columns: Iterable[str], level: str) -> 
 
 def check_datasheet(release: dict) -> Check:
     """release: the configuration's `release`."""
-    return Check("datasheet", tuple(f"release.{key}" for key in DATASHEET if not str(release.get(key) or "").strip()))
+    short = [f"release.{key}" for key in DATASHEET if not str(release.get(key) or "").strip()]
+    try:
+        if datetime.date.fromisoformat(str(release.get("expires") or "")) <= datetime.date.today():
+            short.append("release.expires: the day is past")
+    except ValueError:
+        short.append("release.expires: a day as YYYY-MM-DD")
+    return Check("datasheet", tuple(short))
 
 
 def check_files(
@@ -153,7 +202,7 @@ def check_files(
     there = {name: path for name, path in files.items() if name not in missing}
     sums = {name: sha256(path) for name, path in there.items()}
     known = {name: made.get(path.relative_to(root).as_posix()) for name, path in there.items()}
-    changed = [name for name, total in sums.items() if known[name] is not None and known[name] != total]
+    changed = [name for name, total in sums.items() if known[name] != total]
     found = [f"{name}: {what}" for name, path in there.items() for what in scan.traces(path, words, machine)]
     checks = [
         Check("files", tuple(missing)),
@@ -201,20 +250,25 @@ def ask(
         files,
         root,
         {name: entry["sha256"] for name, entry in made["artefacts"].items()},
-        scan.words_of(ids),
+        scan.words_of([*ids, *withdrawn]),
         scan.this_machine(),
     )
+    evidence = read_evidence(root)
+    read = {
+        path.relative_to(root).as_posix(): sums[n] for n, path in files.items() if n.endswith(ATTACKED) and n in sums
+    }
+    checks.append(Check("evidence_current", tuple(_about(evidence.found, read))))
     if made.get("digest") != content_digest(made) or made["people"]["digest"] != people_digest(people):
         checks.append(Check("evidence_current", ("audit.json: other people, or changed since it was written",)))
     dictionary = read_dictionary(root / "real/dictionary.tsv")
     found = [
-        *check_evidence(read_evidence(root), people, config["goals"]),
+        *check_evidence(evidence, people, config["goals"]),
         *check_people(people, withdrawn, _pseudo_ids(files), config["seed_is_known"]),
         check_levels(dictionary, columns, config["release"]["level"]),
         check_datasheet(config["release"]),
         *checks,
     ]
-    return answer(merged(found), sums, config["release"])
+    return answer(merged(found), sums, config["release"]) | {"changed_goals": changed_goals(config["goals"])}
 
 
 def _pseudo_ids(files: dict[str, Path]) -> list[list[str]]:

@@ -56,7 +56,7 @@ def longest_segments(arrays: dict) -> Figure | None:
     """The longest segment that people share with a pseudo person, by rank."""
     if "longest/founders" not in arrays or not arrays["longest/founders"].size:
         return None
-    fig, axis = plt.subplots(figsize=(6.2, 3.9))
+    fig, axis = plt.subplots(figsize=(8.6, 3.9))
     sides = (("founders", "real (founders)", style.REAL), ("holdout", "real holdout (noise floor)", style.HOLDOUT))
     for name, label, colour in sides:
         share, length = arrays[f"longest/{name}"]
@@ -72,7 +72,7 @@ def rare_alleles(arrays: dict) -> Figure | None:
     """Released alleles by the number of founders' families that carry them."""
     if "families/all" not in arrays or not arrays["families/all"].sum():
         return None
-    fig, axis = plt.subplots(figsize=(6.2, 3.6))
+    fig, axis = plt.subplots(figsize=(8.6, 3.6))
     low, counts = arrays["families/classes"], arrays["families/all"]
     share = 100 * counts / counts.sum()
     colours = [style.PSEUDO if k < FEW else style.BASELINE for k in low]
