@@ -15,7 +15,7 @@ PANELS = (("ld", "LD of common sites", "RMS difference of r ÷ noise floor"),
 LABELS = {"mendelian": "reproduction alone, by generations", "founder share": "half of the founders",
           "rare sites dropped": "sites of fewer than 5 families dropped",
           "windows of 1 %": "and windows that 1 % of families carry", "windows of 2 %": "and windows that 2 % carry",
-          "protected": "preset `protected`", "this run": "this run",
+          "protected": "preset protected", "this run": "this run",
           "null": "others' genomes (null control)"}  # fmt: skip
 GOAL = 0.6
 
