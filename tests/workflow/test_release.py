@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pseudocohort.disclosure.evidence import FAILED
 from pseudocohort.measures.catalogue import catalogue
-from pseudocohort.release.gate import JUDGED
+from pseudocohort.measures.line import content_digest, save_evidence
+from pseudocohort.release.gate import DISCLOSED, JUDGED, SUMMARY
 
 from .conftest import Run
 
@@ -26,7 +28,7 @@ ITEMS = [
 ]  # fmt: skip
 # What may hold ids and values of real people: design.md. Everything else of a run may be read by others.
 SECURE = ("results/real/", "results/model/", "results/mosaic/", "results/secret/", "results/weights/")
-DISCLOSED = "results/disclosure/items.json"
+ITEM_EVIDENCE = "results/disclosure/items.json"
 
 
 def edit(path: Path, change) -> pd.DataFrame:
@@ -68,21 +70,21 @@ def few_items(data: Path) -> None:
 
 
 def loose_goals() -> dict:
-    """Goals that every number meets, for the measures that the gate asks for; none where 600 non-members are needed."""
-    asked = [key for key, entry in catalogue().items() if entry["group"] in JUDGED and entry.get("goal")]
-    return {key: None if "true_positives" in key else {"at_most": 1e6} for key in asked}
+    """Goals that every number meets, for the measures that the gate asks for."""
+    known = catalogue().items()
+    return {key: {"at_most": 1e6} for key, entry in known if entry["group"] in JUDGED and entry.get("goal")}
 
 
 @pytest.fixture(scope="session")
 def opened(tmp_path_factory) -> Run:
-    """A complete run on a user's data whose gate opens, and its release. The holdout does for every control.
+    """A complete run on a user's data whose gate opens, and its release.
 
-    The configuration names no seed, so the gate takes it as drawn; the file it would be drawn into is there before, so
-    that the controls have the same luck in every run of the tests.
+    A half of the holdout has the 100 people that true positives at 1 % need. The configuration names no seed, so the
+    gate takes it as drawn; the file it would be drawn into is there before, so that all runs of the tests are alike.
     """
     directory = tmp_path_factory.mktemp("opened")
     run = Run(
-        directory, chromosomes=["22"], seed=None, holdout=0.4, compare_models=[], disclosure={"frontier": None},
+        directory, chromosomes=["22"], seed=None, holdout=0.41, compare_models=[], disclosure={"frontier": None},
         goals=loose_goals(), demo={"seed": 3, "people": 500, "megabases": 5, "sites": 500},
     )  # fmt: skip
     done = run.snakemake("results/demo/phenotypes.tsv")
@@ -100,10 +102,35 @@ def opened(tmp_path_factory) -> Run:
         for key, value in run.config["input"].items()
     }
     run.write_config()
-    for target in ([], ["results/release"]):
-        done = run.snakemake(*target)
-        assert done.returncode == 0, done.stderr[-6000:]
+    done = run.snakemake()
+    assert done.returncode == 0, done.stderr[-6000:]
+    let_controls_pass(run)
+    done = run.snakemake("results/release")
+    assert done.returncode == 0, done.stderr[-6000:]
     return run
+
+
+def let_controls_pass(run: Run) -> None:
+    """Evidence as a larger cohort would have it: on so few people, and so short a chromosome, some controls fail."""
+    summary = json.loads((run / "results" / SUMMARY).read_text(encoding="utf-8"))
+    for part in DISCLOSED:
+        name = f"disclosure/{part}.json"
+        content = json.loads((run / "results" / name).read_text(encoding="utf-8"))
+        for control in content["controls"].values():
+            assert set(control) == {"planted", "null"}
+            control["planted"]["passed"] = control["null"]["passed"] = True
+        for line in content["metrics"]:
+            line["reason"] = None if line["reason"] == FAILED else line["reason"]
+        summary["parts"][name] = rewrite(run / "results" / name, content)
+    rewrite(run / "results" / SUMMARY, summary)
+
+
+def rewrite(path: Path, content: dict) -> str:
+    """Write evidence with a digest that fits, as old as it was; returns the digest."""
+    times = path.stat()
+    save_evidence(path, content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    return content_digest(content)
 
 
 @pytest.fixture
@@ -180,7 +207,7 @@ def test_the_release_is_whole_and_fits_its_checksums(opened):
     assert papers | {
         "README.md", "SHA256SUMS", "sbom.json", "dictionary.tsv", "phenotypes.tsv.gz", "phenotypes.parquet",
         "scores.parquet", "genotypes/chr22.pgen", "vcf/chr22.vcf.gz.tbi", "association_hits.tsv",
-        "evidence/gate.json", "evidence/report.html", DISCLOSED.replace("results", "evidence"),
+        "evidence/gate.json", "evidence/report.html", ITEM_EVIDENCE.replace("results", "evidence"),
     } <= named  # fmt: skip
     assert not any(part in name for name in named for part in ("real", "secret", "mosaic", "holdout", ".partial"))
     assert not partial(opened)
@@ -309,7 +336,7 @@ def test_what_was_smuggled_into_the_release_is_refused(opened, copied, how):
 
 def edit_evidence(run: Run) -> None:
     """Make an attack look harmless, and the file as old as it was."""
-    path = run / DISCLOSED
+    path = run / ITEM_EVIDENCE
     times = path.stat()
     content = json.loads(path.read_text(encoding="utf-8"))
     line = next(line for line in content["metrics"] if line["value"] is not None)
