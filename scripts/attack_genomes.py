@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 
 from pseudocohort.cohort.maps import read_map
-from pseudocohort.disclosure.genome_attacks import attack_chromosome, carrying_families, load_panel, save_arrays
+from pseudocohort.disclosure.genome_attacks import attack_chromosome, carrying_families, load_panel
 from pseudocohort.disclosure.panels import read_panels, released_sites
 from pseudocohort.files import read_seed
 from pseudocohort.genome.founders import founders_of
 from pseudocohort.job import logged
+from pseudocohort.measures.arrays import save_arrays
 
 given, source, chrom = snakemake.params, snakemake.input, snakemake.wildcards.chrom
 with logged(snakemake.log[0]) as log:

@@ -6,9 +6,10 @@ from pathlib import Path
 import pandas as pd
 
 from pseudocohort.cohort.digests import file_sums, people_facts
-from pseudocohort.disclosure.genome_attacks import load_arrays, load_panel, save_arrays
+from pseudocohort.disclosure.genome_attacks import load_panel
 from pseudocohort.disclosure.genome_evidence import exposure_arrays, exposure_lines, genome_evidence
 from pseudocohort.job import logged
+from pseudocohort.measures.arrays import load_arrays, save_arrays
 from pseudocohort.measures.line import save_lines
 
 source = snakemake.input

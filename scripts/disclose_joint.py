@@ -4,10 +4,11 @@ import pandas as pd
 
 from pseudocohort.cohort.dictionary import read_dictionary
 from pseudocohort.cohort.digests import file_sums, people_facts
-from pseudocohort.disclosure.genome_attacks import load_arrays, load_panel
+from pseudocohort.disclosure.genome_attacks import load_panel
 from pseudocohort.disclosure.joint_evidence import carriers, joint_evidence
 from pseudocohort.files import read_seed
 from pseudocohort.job import logged
+from pseudocohort.measures.arrays import load_arrays
 from pseudocohort.measures.line import save_lines
 
 source = snakemake.input

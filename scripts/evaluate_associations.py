@@ -5,9 +5,9 @@ import pandas as pd
 from pseudocohort.cohort.digests import people_facts
 from pseudocohort.evaluation.association_results import read_leads
 from pseudocohort.evaluation.associations import COHORTS, evaluate_associations
-from pseudocohort.evaluation.metrics import save_arrays
 from pseudocohort.files import read_seed
 from pseudocohort.job import logged
+from pseudocohort.measures.arrays import save_arrays
 from pseudocohort.measures.line import save_lines
 
 source = snakemake.input

@@ -8,11 +8,11 @@ import pandas as pd
 from pseudocohort.cohort.builds import get_build
 from pseudocohort.cohort.digests import people_facts
 from pseudocohort.evaluation.genomes import evaluate_genomes
-from pseudocohort.evaluation.metrics import save_arrays
 from pseudocohort.files import read_seed
 from pseudocohort.genome.drift import Drift
 from pseudocohort.genome.founders import founders_of
 from pseudocohort.job import logged
+from pseudocohort.measures.arrays import save_arrays
 from pseudocohort.measures.catalogue import without_theory
 from pseudocohort.measures.line import save_lines
 

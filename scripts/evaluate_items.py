@@ -6,9 +6,9 @@ from pseudocohort.cohort.dictionary import read_dictionary
 from pseudocohort.cohort.digests import people_facts
 from pseudocohort.evaluation.findings import finding_table
 from pseudocohort.evaluation.items import evaluate_items
-from pseudocohort.evaluation.metrics import save_arrays
 from pseudocohort.files import atomic, read_seed
 from pseudocohort.job import logged
+from pseudocohort.measures.arrays import save_arrays
 from pseudocohort.measures.line import save_lines
 
 with logged(snakemake.log[0]):

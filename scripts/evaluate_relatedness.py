@@ -3,11 +3,11 @@
 import pandas as pd
 
 from pseudocohort.cohort.digests import people_facts
-from pseudocohort.evaluation.metrics import save_arrays
 from pseudocohort.evaluation.relatedness import evaluate_relatedness
 from pseudocohort.files import read_seed
 from pseudocohort.genome.founders import pedigree_of
 from pseudocohort.job import logged
+from pseudocohort.measures.arrays import save_arrays
 from pseudocohort.measures.catalogue import without_theory
 from pseudocohort.measures.line import save_lines
 

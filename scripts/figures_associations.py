@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from pseudocohort.cohort.dictionary import read_dictionary
-from pseudocohort.evaluation.metrics import load_arrays
 from pseudocohort.job import logged
+from pseudocohort.measures.arrays import load_arrays
 from pseudocohort.report import words
 from pseudocohort.report.figures_association import draw_associations
 from pseudocohort.report.tables import label

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from pseudocohort.evaluation.metrics import load_arrays
 from pseudocohort.job import logged
+from pseudocohort.measures.arrays import load_arrays
 from pseudocohort.report import words
 from pseudocohort.report.figures_genomes import draw_genomes
 

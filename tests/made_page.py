@@ -8,7 +8,8 @@ import yaml
 from pseudocohort.cohort.dictionary import Dictionary, Item, write_dictionary
 from pseudocohort.measures.catalogue import catalogue, goal_of
 from pseudocohort.measures.line import measure, save_evidence, save_lines
-from pseudocohort.report import pictures
+from pseudocohort.report import pictures, words
+from pseudocohort.report.page import write_page
 from pseudocohort.report.summary import write_summary
 
 CAPTIONS = Path(__file__).parents[1] / "workflow" / "report"
@@ -142,3 +143,11 @@ PRIVACY = {
     "accountant": "Accounted by PLD.", "valid": True, "covers": ["The network's weights."],
     "does_not_cover": ["The pseudo genotypes, which carry real haplotypes."], "warnings": [],
 }  # fmt: skip
+
+
+def write_pages(folder: Path) -> tuple[Path, dict]:
+    """Folder of a made-up run with en.html and ja.html, and the arguments of write_page."""
+    paths = write_run(folder)
+    for language in words.LANGUAGES:
+        write_page(folder / f"{language}.html", **paths, language=language)
+    return folder, paths

@@ -49,3 +49,14 @@ def random_pedigree(founders: int, people: int, generations: int, seed: int = 1,
     stratum = tuple(np.zeros(n, dtype=np.int16) for n in sizes)
     sex = tuple(role if sexes else np.zeros_like(role) for role in roles)
     return Pedigree(tuple(fathers), tuple(mothers), sex, stratum, ("all",))
+
+
+def exact_kinship(pedigree: Pedigree, generations: int | None = None) -> np.ndarray:
+    """Kinship after all or the first generations, (people, people), one by one from unrelated founders."""
+    phi, parents = np.eye(len(pedigree.sex[0])) / 2, zip(pedigree.father, pedigree.mother, strict=True)
+    for father, mother in list(parents)[:generations]:
+        between = (phi[father] + phi[mother]) / 2
+        own = 0.5 + 0.5 * phi[father, mother]
+        phi = (between[:, father] + between[:, mother]) / 2
+        np.fill_diagonal(phi, own)
+    return phi

@@ -15,6 +15,7 @@ from pseudocohort.errors import InputError
 from pseudocohort.genome.descent import descent
 from pseudocohort.genome.mosaic import Mosaic
 from pseudocohort.genotypes import GenotypeWriter
+from pseudocohort.measures.arrays import save_arrays
 from pseudocohort.measures.catalogue import judged, note_of
 from pseudocohort.measures.line import save_lines
 
@@ -287,7 +288,7 @@ def test_what_is_told_is_no_single_persons(cohort, attacked, tmp_path):
 def test_what_is_found_of_single_people_is_for_the_owner_alone(attacked, tmp_path):
     panel, found = attacked
     genome_attacks.save_panel(tmp_path / "panel.npz", panel, 3)
-    genome_attacks.save_arrays(tmp_path / "chr1.npz", found["fair"], mode=0o600)
+    save_arrays(tmp_path / "chr1.npz", found["fair"], mode=0o600)
     assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
     again, moved = genome_attacks.load_panel(tmp_path / "panel.npz")
     assert moved == 3

@@ -5,6 +5,7 @@ import pytest
 
 from pseudocohort.genome.drift import expectation
 from pseudocohort.genome.pedigree import Founders, make_pedigree
+from reproduction import exact_kinship
 
 MIXED = {"population": 90, "migration": {"a": {"b": 0.4}}}
 
@@ -16,13 +17,7 @@ def small(mating, people=70, seed=5, **changes):
 
 def mean_kinship(pedigree):
     """Chance that two gene copies drawn with replacement from the pseudo people come from one founder haplotype."""
-    phi = np.eye(len(pedigree.sex[0])) / 2
-    for father, mother in zip(pedigree.father, pedigree.mother, strict=True):
-        between = (phi[father] + phi[mother]) / 2
-        own = 0.5 + 0.5 * phi[father, mother]
-        phi = (between[:, father] + between[:, mother]) / 2
-        np.fill_diagonal(phi, own)
-    return phi.mean()
+    return exact_kinship(pedigree).mean()
 
 
 @pytest.mark.parametrize("mating", ["balanced", "random"])

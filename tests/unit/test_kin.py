@@ -9,6 +9,7 @@ import pytest
 from pseudocohort.errors import InputError
 from pseudocohort.genome import kin
 from pseudocohort.genome.pedigree import Founders, make_pedigree
+from reproduction import exact_kinship
 
 DEPTH = {"sibs": 1, "cousins": 2}
 MIGRATION = {"a": {"b": 0.2}}
@@ -99,17 +100,6 @@ def test_the_parents_of_founders_count_without_their_grandparents():
         assert set(lineage[:, i].tolist()) - {-1} == ancestors(own, row, 2)
 
 
-def kinship(pedigree):
-    """Kinship of all pairs of the last generation but one, by recursion over generations, founders unrelated."""
-    phi = np.eye(len(pedigree.sex[0])) / 2
-    for father, mother in zip(pedigree.father[:-1], pedigree.mother[:-1], strict=True):
-        between = (phi[father] + phi[mother]) / 2
-        within = 0.5 + 0.5 * phi[father, mother]
-        phi = (between[:, father] + between[:, mother]) / 2
-        np.fill_diagonal(phi, within)
-    return phi
-
-
 @pytest.mark.parametrize("mating", ["balanced", "random"])
 def test_couples_are_less_related_where_kin_are_avoided(mating):
     """Mean kinship of the couples of ten pedigrees. Over 20 such sets of seeds the ratios to that without avoidance
@@ -117,7 +107,7 @@ def test_couples_are_less_related_where_kin_are_avoided(mating):
     founders, means = Founders.strangers([1, 2] * 30), {}
     for avoid in ("none", "sibs", "cousins"):
         pedigrees = [make_pedigree(founders, 60, 6, mating, seed, 60, avoid) for seed in range(10)]
-        means[avoid] = np.mean([kinship(p)[p.father[-1], p.mother[-1]] for p in pedigrees])
+        means[avoid] = np.mean([exact_kinship(p, -1)[p.father[-1], p.mother[-1]] for p in pedigrees])
     assert means["sibs"] < means["none"]
     assert means["cousins"] < 0.8 * means["none"]
 

@@ -22,12 +22,7 @@ QUIET = re.compile(r"base64,[A-Za-z0-9+/=]+")
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Folder of a made-up run with en.html and ja.html, and the arguments of write_page."""
-    folder = tmp_path_factory.mktemp("page")
-    paths = made_page.write_run(folder)
-    for language in words.LANGUAGES:
-        write_page(folder / f"{language}.html", **paths, language=language)
-    return folder, paths
+    return made_page.write_pages(tmp_path_factory.mktemp("page"))
 
 
 @pytest.fixture

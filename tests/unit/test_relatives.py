@@ -6,6 +6,7 @@ import pytest
 from evaluation_cohort import reproduce
 from pseudocohort.genome.pedigree import Founders, Pedigree, make_pedigree
 from pseudocohort.genome.relatives import drop_genes, grid_of, haldane, pedigree_kinship
+from reproduction import exact_kinship
 
 
 def pedigree_by_hand():
@@ -35,23 +36,12 @@ def test_kinship_of_a_pedigree_by_hand():
     assert (near[0, 1], near[0, 3], near[0, 2], near[3, 4]) == pytest.approx((0.25, 0.125, 0, 0.125))
 
 
-def recursion(pedigree):
-    """Exact kinship of the last generation, generation by generation."""
-    phi = np.eye(len(pedigree.sex[0])) / 2
-    for father, mother in zip(pedigree.father, pedigree.mother, strict=True):
-        between = (phi[father] + phi[mother]) / 2
-        own = 0.5 + 0.5 * phi[father, mother]
-        phi = (between[:, father] + between[:, mother]) / 2
-        np.fill_diagonal(phi, own)
-    return phi
-
-
 @pytest.mark.parametrize("mating", ["balanced", "random"])
 def test_kinship_is_that_of_the_recursion(mating):
     """Ancestors are taken not to be inbred: an error of their inbreeding, here 0 to 1/8 and 1 % in the mean."""
     pedigree = make_pedigree(Founders.strangers([1, 2] * 60), 90, 4, mating, 3, population=100)
     rows = np.arange(5, 85)
-    exact, found = recursion(pedigree)[np.ix_(rows, rows)], pedigree_kinship(pedigree, rows)
+    exact, found = exact_kinship(pedigree)[np.ix_(rows, rows)], pedigree_kinship(pedigree, rows)
     pairs = np.triu_indices(len(rows), 1)
     assert exact[pairs].max() > 0.1
     np.testing.assert_allclose(found[pairs], exact[pairs], rtol=1 / 8, atol=0)

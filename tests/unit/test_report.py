@@ -29,9 +29,9 @@ from pseudocohort.disclosure.genome_evidence import ALL, ATTACKS
 from pseudocohort.evaluation.associations import evaluate_associations
 from pseudocohort.evaluation.genomes import evaluate_genomes
 from pseudocohort.evaluation.items import evaluate_items
-from pseudocohort.evaluation.metrics import load_arrays, save_arrays
 from pseudocohort.genome.drift import expectation
 from pseudocohort.genome.founders import pseudo_people
+from pseudocohort.measures.arrays import load_arrays, save_arrays
 from pseudocohort.measures.line import save_lines
 from pseudocohort.report import pictures, style, words
 from pseudocohort.report.figures_association import draw_associations

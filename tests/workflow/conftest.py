@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from .released import few_items, let_controls_pass, loose_goals, rename_people
+
 ROOT = Path(__file__).parents[2]
 
 TINY = {
@@ -87,5 +89,54 @@ def from_tiny(tiny, tmp_path):
         }
         run.write_config()
         return run
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def opened(tmp_path_factory) -> Run:
+    """A complete run on a user's data whose gate opens, and its release.
+
+    A half of the holdout has the 100 people that true positives at 1 % need. The configuration names no seed, so the
+    gate takes it as drawn; the file it would be drawn into is there before, so that all runs of the tests are alike.
+    """
+    directory = tmp_path_factory.mktemp("opened")
+    run = Run(
+        directory, chromosomes=["22"], seed=None, holdout=0.41, compare_models=[], disclosure={"frontier": None},
+        goals=loose_goals(), demo={"seed": 3, "people": 500, "megabases": 5, "sites": 500},
+    )  # fmt: skip
+    done = run.snakemake("results/demo/phenotypes.tsv")
+    assert done.returncode == 0, done.stderr[-3000:]
+    (run / "results/demo").rename(directory / "data")
+    shutil.rmtree(directory / ".snakemake")
+    rename_people(directory / "data", "22")
+    few_items(directory / "data")
+    seed = run / "results/secret/seed"
+    seed.parent.mkdir(parents=True)
+    seed.write_text("123456789\n")
+    seed.chmod(0o600)
+    run.config["input"] = {
+        key: value.replace("results/demo/", "data/") if isinstance(value, str) else value
+        for key, value in run.config["input"].items()
+    }
+    run.write_config()
+    done = run.snakemake()
+    assert done.returncode == 0, done.stderr[-6000:]
+    let_controls_pass(run)
+    done = run.snakemake("results/release")
+    assert done.returncode == 0, done.stderr[-6000:]
+    return run
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """Make a copy of a complete run, times of files included, ready to be spoilt."""
+
+    def make(run: Run) -> Run:
+        shutil.copytree(run.directory, tmp_path / "run", symlinks=True)
+        copy = Run(tmp_path / "run")
+        copy.config = run.config
+        copy.write_config()
+        return copy
 
     return make

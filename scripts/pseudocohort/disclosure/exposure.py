@@ -6,20 +6,12 @@ Nothing here is one person's: values are means over groups of at least SMALLEST 
 import numpy as np
 
 from pseudocohort.disclosure import packed as bits
-from pseudocohort.disclosure.pbwt import Matches
 from pseudocohort.disclosure.windows import hashes, window_bounds
 
 SMALLEST = 5  # people in a group
 GROUPS = 20
 COPY_WINDOWS = (1.0, 5.0)  # cM
 NEAR_SITES = 0.001  # of the sites at which a near copy differs at most
-
-
-def longest_segments(matches: Matches, cm: np.ndarray, people: int) -> np.ndarray:
-    """Longest segment of each target that any haplotype of the panel carries, cM, float64 (people,): individual."""
-    longest = np.zeros(people)
-    np.maximum.at(longest, matches.target // 2, cm[matches.last] - cm[matches.first])
-    return longest
 
 
 def grouped(values: np.ndarray, groups: int = GROUPS) -> tuple[np.ndarray, np.ndarray]:

@@ -11,8 +11,8 @@ from pseudocohort.disclosure import exposure, genomes, pbwt
 from pseudocohort.disclosure import packed as bits
 from pseudocohort.disclosure.nearest import nearest_distance
 from pseudocohort.disclosure.panels import Panel, Panels
-from pseudocohort.files import atomic
 from pseudocohort.genotypes import Genotypes
+from pseudocohort.measures.arrays import load_arrays, save_arrays
 
 FAMILIES = (1, 2, 3, 4, 5, 10, 20)  # classes of carriers: from so many families on
 MOST_COPIES = 400  # of an allele; who has more is taken to have it in 20 families and more
@@ -88,18 +88,6 @@ def carrying_families(
             below = carried & (number_of < 0.01 * 2 * len(founders))
             rare += np.bincount(number[below], minlength=len(FAMILIES))
     return by_class, rare
-
-
-def save_arrays(path: str | Path, arrays: dict[str, np.ndarray], mode: int | None = None) -> None:
-    """Write arrays as .npz. mode: 0o600 for what is of single people."""
-    with atomic(path, mode=mode) as part, open(part, "wb") as file:
-        np.savez_compressed(file, **arrays)
-
-
-def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
-    """What `save_arrays` wrote."""
-    with np.load(path) as file:
-        return {name: file[name] for name in file.files}
 
 
 def save_panel(path: str | Path, panel: Panel, kin: int) -> None:

@@ -5,14 +5,12 @@ halves A and B of the holdout, at equal numbers of people:  R = D(pseudo, A) / D
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import stdtrit
 
-from pseudocohort.files import atomic
 from pseudocohort.measures.line import measure
 
 HOLDOUT = ("A", "B")  # parts; people whose part is neither of these nor train are of neither group
@@ -215,24 +213,6 @@ def tv_distance(x: np.ndarray, y: np.ndarray) -> float:
 def root_mean(squares: np.ndarray) -> float:
     """Square root of the mean of squared differences, NaN left out."""
     return float(np.sqrt(np.nanmean(squares)))
-
-
-def save_arrays(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write aggregates for figures as .npz; texts become fixed-width unicode, so that no pickle is needed."""
-    plain = {
-        k: np.array([str(x) for x in v])
-        if isinstance(v, (list, tuple)) and v and isinstance(v[0], str)
-        else np.asarray(v)
-        for k, v in arrays.items()
-    }
-    with atomic(path) as part, open(part, "wb") as file:
-        np.savez_compressed(file, **plain)
-
-
-def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
-    """What `save_arrays` wrote."""
-    with np.load(path) as file:
-        return {key: file[key] for key in file.files}
 
 
 def _total(total: Callable[[np.ndarray], float], parts: np.ndarray) -> float:

@@ -1,0 +1,129 @@
+"""The release folder and the audit: whole or not at all, and nothing that does not belong there."""
+
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from pseudocohort.cohort.digests import people_digest
+from pseudocohort.errors import InputError
+from pseudocohort.measures import catalogue as book
+from pseudocohort.measures.line import save_evidence
+from pseudocohort.release import bundle, gate, scan
+from pseudocohort.release.contents import released_files
+from pseudocohort.release.files import verify
+from release_run import FACTS, RELEASE, asked, audit, cohort, released, short
+
+
+def test_complete_evidence_opens_the_gate_and_the_release_is_whole(results, tmp_path):
+    (results / "association/synthetic/.snakemake_timestamp").touch()
+    answer = asked(results)
+    assert short(answer) == {}
+    assert answer["complete"]
+    number = released(results, tmp_path / "out")
+    folder = tmp_path / "out"
+    (folder / ".snakemake_timestamp").touch()  # as Snakemake does with the folders of rules
+    assert verify(folder) == number
+    names = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    assert {"genotypes/chr22.pgen", "vcf/chr22.vcf.gz", "phenotypes.tsv.gz", "phenotypes.parquet", "dictionary.tsv",
+            "association/bmi.tsv.gz", "evidence/disclosure/genomes.json", "evidence/report.html", "evidence/gate.json",
+            "datasheet.en.html", "datasheet.ja.md", "export_request.ja.html", "sbom.json", "README.md",
+            "SHA256SUMS"} <= names  # fmt: skip
+    assert not any("real" in name.split("/") for name in names)
+    assert "association/.snakemake_timestamp" not in names
+    done = subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=folder, capture_output=True)
+    assert done.returncode == 0
+
+
+def test_a_shut_gate_releases_nothing(results, tmp_path):
+    save_evidence(results / "gate.json", asked(results, seed_is_known=True))
+    with pytest.raises(InputError, match=r"evidence is incomplete, nothing was released: seed(?s:.*)gate\.html"):
+        bundle.require_open(results / "gate.json", "results/gate.html")
+    content = json.loads((results / "gate.json").read_text()) | {"complete": True}
+    (results / "gate.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match="changed after the gate wrote it"):
+        bundle.require_open(results / "gate.json", "results/gate.html")
+
+
+def test_what_changes_behind_the_gate_is_not_released(results, tmp_path):
+    save_evidence(results / "gate.json", asked(results))
+    (results / "synthetic/genotypes/chr22.pgen").write_bytes(b"other")
+    files = released_files(results, ["22"], gate.EVIDENCE)
+    with pytest.raises(InputError, match="has changed since the gate looked at it"):
+        bundle.build(tmp_path / "out", results / "gate.json", files, FACTS, scan.words_of([]), scan.this_machine())
+    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.glob(".partial*"))
+
+
+def test_a_full_disk_or_a_killed_process_leaves_no_part_of_a_release(results, tmp_path, monkeypatch):
+    placed = []
+
+    def full(source, target):
+        placed.append(target)
+        if len(placed) > 3:
+            raise OSError(28, os.strerror(28))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+
+    monkeypatch.setattr(bundle, "place", full)
+    with pytest.raises(OSError, match="No space left"):
+        released(results, tmp_path / "out")
+    assert len(placed) == 4
+    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.glob(".partial*"))
+    known = book.catalogue()
+    monkeypatch.undo()
+    (tmp_path / ".partial-77.x-out").mkdir()  # what kill -9 leaves is cleared by the next attempt
+    monkeypatch.setattr(book, "catalogue", lambda: known)
+    released(results, tmp_path / "out")
+    assert not list(tmp_path.glob(".partial*"))
+
+
+def test_ids_in_the_words_of_the_configuration_are_not_released(results, tmp_path):
+    save_evidence(results / "gate.json", asked(results))
+    files = released_files(results, ["22"], gate.EVIDENCE)
+    facts = FACTS | {"release": RELEASE | {"contact": "ask JP-00017-X"}}
+    with pytest.raises(InputError, match="would hold an id of a real person"):
+        bundle.build(tmp_path / "out", results / "gate.json", files, facts, scan.words_of(["JP-00017-X"]),
+                     scan.this_machine())  # fmt: skip
+    assert not (tmp_path / "out").exists()
+
+
+SMUGGLED = {
+    "an extra file": (lambda f: (f / "genotypes/notes.txt").write_text("x"), "did not put there"),
+    "a link to a file": (lambda f: (f / "more").symlink_to("/etc/hosts"), "no plain file"),
+    "a link to a folder": (lambda f: (f / "evidence/more").symlink_to("/etc"), "no plain file"),
+    "a pipe": (lambda f: os.mkfifo(f / "pipe"), "no plain file"),
+    "a time stamp that is not empty": (lambda f: (f / ".snakemake_timestamp").write_text("x"), "did not put there"),
+    "a hidden file deeper": (lambda f: (f / "evidence/.snakemake_timestamp").touch(), "did not put there"),
+    "a file less": (lambda f: (f / "sbom.json").unlink(), "lacks sbom.json"),
+    "another content": (lambda f: (f / "sbom.json").write_text("{}"), "another sbom.json"),
+    "a list less": (lambda f: (f / "SHA256SUMS").unlink(), "no list of checksums"),
+}
+
+
+@pytest.mark.parametrize("how", SMUGGLED)
+def test_what_was_smuggled_into_a_release_is_refused(results, tmp_path, how):
+    released(results, tmp_path / "out")
+    spoil, text = SMUGGLED[how]
+    spoil(tmp_path / "out")
+    with pytest.raises(InputError, match=text):
+        verify(tmp_path / "out")
+
+
+def test_secrets_that_others_may_read_and_old_artefacts_stop_the_audit(results):
+    (results / "secret").mkdir()
+    (results / "secret/seed").write_text("1")
+    (results / "secret/seed").chmod(0o644)
+    with pytest.raises(InputError, match=r"secret/seed is secret and has mode 0644"):
+        audit(results, cohort())
+    (results / "secret/seed").chmod(0o600)
+    audit(results, cohort())
+    found = json.loads((results / "audit.json").read_text())
+    assert found["secret"] == [{"path": "secret/seed", "mode": "0600"}]
+    assert found["artefacts"]["report.html"]["people"] == people_digest(cohort())
+    os.utime(results / "real/people.parquet", (2e9, 2e9))
+    with pytest.raises(InputError, match="artefacts are older than the people"):
+        audit(results, cohort())
