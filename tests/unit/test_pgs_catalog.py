@@ -373,6 +373,16 @@ def test_missing_truncated_and_poorly_matching_files_are_told(tmp_path):
         match_score(read_scoring_file(tmp_path / "s.txt"), sites_of("1 2 A G"))
 
 
+@pytest.mark.parametrize("kept", [[0], [2], [0, 2], []])
+def test_sites_of_several_tables_are_written_once(tmp_path, kept):
+    """Chromosomes without a chosen site leave empty pieces in the columns; the file has the rows and nothing else."""
+    sites = sites_of("1 100 A G", "1 200 A G", "2 300 A C").astype({"id": "str", "chrom": "str"})
+    pieces = pd.concat([sites.iloc[[i]] if i in kept else sites.iloc[:0] for i in range(3)], ignore_index=True)
+    write_scoring_file(tmp_path / "one.txt.gz", pieces, np.ones(len(kept)), "height")
+    rows = [line for line in gzip.decompress((tmp_path / "one.txt.gz").read_bytes()).splitlines() if line[:1] != b"#"]
+    assert [row.split(b"\t")[0].decode() for row in rows] == ["rsID", *sites["id"].iloc[kept]]
+
+
 def test_written_files_come_back(tmp_path):
     sites = sites_of("1 1 A G", "1 2 A T", "1 3 C CTT", "X 4 C G", "2 5 A G")
     weights = np.array([0.123456789, 0.0, -2e-7, 3.0, 0.0])

@@ -369,6 +369,7 @@ def write_scoring_file(
     text = "###PGS CATALOG SCORING FILE - see https://www.pgscatalog.org/downloads/#dl_ftp_scoring\n"
     text += "".join(f"#{key}={value}\n" for key, value in head.items()) + "\t".join(columns) + "\n"
     table = pa.table({name: pa.array(values, from_pandas=True) for name, values in columns.items()})
+    table = table.combine_chunks()  # at an empty chunk write_csv writes its buffer as it is: old rows, foreign memory
     options = csv.WriteOptions(include_header=False, batch_size=2**16, delimiter="\t", quoting_style="none")
     with atomic(path) as part, open(part, "wb") as raw, gzip.GzipFile("", "wb", COMPRESSION, raw, mtime=0) as file:
         file.write(text.encode())
