@@ -1,5 +1,7 @@
 """Attack the pseudo genomes of one chromosome; write what is found of every target to a secret file."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -15,9 +17,10 @@ given, source, chrom = snakemake.params, snakemake.input, snakemake.wildcards.ch
 with logged(snakemake.log[0]) as log:
     people, seed = pd.read_parquet(source.people), read_seed(source.seed)
     real, pseudo = (f"results/{cohort}/genotypes/chr{chrom}" for cohort in ("real", "synthetic"))
-    panels = read_panels(real, pseudo, read_map(source.map, chrom), chrom, load_panel(source.panel)[0], seed)
-    log.info("%d of %d sites, %d of them released", len(panels.cm), panels.sites, panels.shared)
     founders = founders_of(people, given.founders, given.founder_share, seed).rows
+    panel, folder = load_panel(source.panel)[0], Path(snakemake.output[0]).parent
+    panels = read_panels(real, pseudo, read_map(source.map, chrom), chrom, panel, founders, seed, folder)
+    log.info("%d of %d sites, %d of them released", len(panels.cm), panels.sites, panels.shared)
     family = people["family"].to_numpy(dtype=str)[founders]
     carried = carrying_families(real, released_sites(real, pseudo), founders, family)
     save_arrays(snakemake.output[0], attack_chromosome(panels) | {"carried": np.array(carried)}, mode=0o600)

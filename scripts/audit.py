@@ -11,10 +11,13 @@ with logged(snakemake.log[0]) as log:
     found = write_audit(
         snakemake.output[0],
         "results",
-        list(snakemake.input.artefacts),
         pd.read_parquet(snakemake.input.people),
         len(read_withdrawals(withdrawn)) if withdrawn else 0,
     )
     log.info("%d artefacts of people %s", len(found["artefacts"]), found["people"]["digest"][:8])
     for secret in found["secret"]:
         log.info("secret, mode %s: %s", secret["mode"], secret["path"])
+    if found["others"]:
+        log.warning(
+            "%d files under results/ that the workflow has not made: see results/audit.json", len(found["others"])
+        )

@@ -6,6 +6,7 @@ from pseudocohort import counter
 from pseudocohort.cohort.dictionary import read_dictionary
 from pseudocohort.cohort.digests import file_sums, people_facts
 from pseudocohort.disclosure.item_evidence import item_evidence
+from pseudocohort.disclosure.memory import overfitted
 from pseudocohort.files import read_seed
 from pseudocohort.job import logged
 from pseudocohort.measures.line import save_lines
@@ -20,18 +21,34 @@ with logged(snakemake.log[0]):
     )
     dictionary, seed, model = read_dictionary(source.dictionary), read_seed(source.seed), load_model(source.model)
     age = None if dictionary.age is None else dictionary.age.name
-    network = isinstance(model, PhenotypeModel)
-    bounds = log_bounds(model, items, people, scores, age, seed) if network else None
+
+    tables = items, people, scores
+
+    def of_rows(rows):
+        return [table.iloc[rows].reset_index(drop=True) for table in tables]
+
+    def likelihood(rows=None):
+        """Bounds of all real people by the network, or by one that has learnt people of some rows by heart."""
+        network = model if rows is None else overfitted(model, *of_rows(rows), age, seed)
+        return log_bounds(network, *tables, age, seed)
 
     def draw(rows, number):
         """Pseudo people of a shadow model that was trained on some rows of the real people."""
-        tables = [t.iloc[rows].reset_index(drop=True) for t in (items, people, scores)]
-        shadow = train_model(given.kind, *tables, dictionary, given.network, int(counter.key(seed, "shadow", number)))
+        kind, settings, dp = (given.training[name] for name in ("kind", "network", "dp"))
+        own = int(counter.key(seed, "shadow", number)[0])
+        shadow = train_model(kind, *of_rows(rows), dictionary, settings, own, dp=dp)
         return sample_model(shadow, pseudo_scores, made["sex"], made["stratum"], seed, calibrate=given.calibrate)
 
     shadows = (draw, given.unusual, given.shadow_models) if given.shadow_models else None
     lines, controls = item_evidence(
-        people, items, made, dictionary, seed, targets=given.targets, bounds=bounds, shadows=shadows
+        people,
+        items,
+        made,
+        dictionary,
+        seed,
+        targets=given.targets,
+        shadows=shadows,
+        likelihood=likelihood if isinstance(model, PhenotypeModel) else None,
     )
     save_lines(
         snakemake.output[0], lines, controls=controls, people=people_facts(people), files=file_sums([source.pseudo])

@@ -9,6 +9,7 @@ from pseudocohort.measures.line import save_evidence
 from pseudocohort.release.contents import released_files
 from pseudocohort.release.documents import gate_text, page
 from pseudocohort.release.gate import EVIDENCE, ask
+from pseudocohort.release.sought import real_ids
 
 with logged(snakemake.log[0]) as log:
     given, withdrawn = snakemake.params, snakemake.input.get("withdrawn")
@@ -17,7 +18,8 @@ with logged(snakemake.log[0]) as log:
         released_files("results", given.chromosomes, EVIDENCE),
         pd.read_parquet(snakemake.input.people),
         read_withdrawals(withdrawn) if withdrawn else set(),
-        {key: given[key] for key in ("goals", "release", "seed_is_known")},
+        real_ids(**given.inputs),
+        {key: given[key] for key in ("goals", "release", "seed_is_known", "paths")},
     )
     save_evidence(snakemake.output.answer, answer)
     with atomic(snakemake.output.page) as part:

@@ -7,6 +7,7 @@ from pseudocohort.release import gate, scan
 from pseudocohort.release.bundle import build, require_open
 from pseudocohort.release.contents import released_files
 from pseudocohort.release.facts import gather
+from pseudocohort.release.sought import real_ids
 
 with logged(snakemake.log[0]) as log:
     given, source = snakemake.params, snakemake.input
@@ -18,8 +19,8 @@ with logged(snakemake.log[0]) as log:
         source.answer,
         files,
         gather("results", answer, given.goals, given.release, people),
-        scan.words_of(people["person"].astype(str).tolist()),
-        scan.this_machine(),
+        scan.words_of({*people["person"].astype(str), *real_ids(**given.inputs)}),
+        scan.this_machine(inputs=given.paths),
     )
     log.info("%d files", number)
     print(f"evidence complete: {snakemake.output[0]} has {number} files")

@@ -12,11 +12,12 @@ from pseudocohort.release.audit import write_audit
 from pseudocohort.release.contents import released_files
 
 RELEASE = {
-    "title": "A course", "level": "strong", "purpose": "teaching", "population": "two regions", "terms": "no onward",
+    "title": "A course", "level": "strong", "genotypes_level": "strong", "purpose": "teaching",
+    "population": "two regions", "terms": "no onward",
     "contact": "desk@biobank.example", "responsible": "head of data", "expires": "2999-12-31",
 }  # fmt: skip
 
-CONFIG = {"goals": {}, "release": RELEASE, "seed_is_known": False}
+CONFIG = {"goals": {}, "release": RELEASE, "seed_is_known": False, "paths": []}
 
 FACTS = {
     "release": RELEASE, "version": "0.1.0", "made": "2026-01-02", "people": 1200, "strata": ["a", "b"],
@@ -51,8 +52,12 @@ def write_evidence(root: Path, people: pd.DataFrame, auc: float = 0.55, controls
     audit(root, people)
 
 
-def attacked(name: str, auc: float, **more) -> list[dict]:
-    return [measure(key, auc, subject="haplotypes", **more) for key in gate.REQUIRED[Path(name).stem]]
+def attacked(name: str, auc: float, reach: float = 0.005, **more) -> list[dict]:
+    """Lines of a file of disclosure; reach: half the width of their intervals."""
+    part = Path(name).stem
+    ends = (auc - reach, auc + reach)
+    lines = [measure(key, auc, subject="haplotypes", interval=ends, **more) for key in gate.REQUIRED[part]]
+    return lines + [measure(key, 0.0) for key in (gate.COPIED if part == "genomes" else ())]
 
 
 def files_of(root: Path) -> dict[str, str]:
@@ -61,15 +66,12 @@ def files_of(root: Path) -> dict[str, str]:
 
 
 def audit(root: Path, people: pd.DataFrame) -> None:
-    names = ("synthetic", "association", "association_hits", "report.html", "run_config.yaml")
-    paths = [root / name for name in names]
-    paths += [root / name for name in gate.EVIDENCE] + [root / "real/dictionary.tsv"]
-    write_audit(root / "audit.json", root, paths, people, 0)
+    write_audit(root / "audit.json", root, people, 0)
 
 
-def asked(root: Path, people=None, withdrawn=frozenset(), **changes) -> dict:
+def asked(root: Path, people=None, withdrawn=frozenset(), named=frozenset(), **changes) -> dict:
     files = released_files(root, ["22"], gate.EVIDENCE)
-    return gate.ask(root, files, cohort() if people is None else people, set(withdrawn), CONFIG | changes)
+    return gate.ask(root, files, cohort() if people is None else people, set(withdrawn), set(named), CONFIG | changes)
 
 
 def short(answer: dict) -> dict[str, list[str]]:

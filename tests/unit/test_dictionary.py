@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pseudocohort.cohort.demo_design import demo_dictionary
 from pseudocohort.cohort.dictionary import (
     Dictionary,
     Item,
@@ -11,6 +12,7 @@ from pseudocohort.cohort.dictionary import (
     for_release,
     read_dictionary,
     structurally_missing,
+    without_level,
     write_dictionary,
 )
 from pseudocohort.errors import InputError
@@ -29,6 +31,7 @@ FULL = Dictionary(
             "questionnaire",
             categories=("never", "former", "now"),
             category_labels=("No", "Ex", "Yes"),
+            level="open",
         ),
         Item("cigarettes", "count", "questionnaire", minimum=0, asked_if=(("smoking", ("former", "now")),)),
         Item("pregnancies", "count", asked_if=(("sex", ("female",)), ("ever", ("1",))), trait=False),
@@ -73,7 +76,8 @@ def test_write_and_read_are_inverse(tmp_path):
     assert again == FULL
     assert again.names[:6] == ("crp", "smoking", "cigarettes", "pregnancies", "ever", "blood group")
     assert again.traits == ("crp", "smoking", "cigarettes", "ever", "low", "high", "total", "income")
-    assert [row.level for row in again.rows if row.level != "open"] == ["strong"]
+    assert {row.level for row in again.rows} == {"open", "strong"}
+    assert [row.name for row in again.rows if row.level_given] == ["smoking", "income"]
     assert again["low"].reasons == ("refused", "not measured")
     assert again["high"].reasons == ("refused",)
     assert again["crp"].reasons == ()
@@ -264,26 +268,63 @@ def test_structurally_missing_passes_down_chains_whose_gate_is_empty():
 
 def test_items_above_the_level_are_ignored_and_those_that_need_them_are_named():
     rows = (
-        Item("age", "continuous", role="age"),
+        Item("age", "continuous", role="age", level="open"),
         Item("smoking", "binary", categories=("0", "1"), level="standard"),
         Item("cigarettes", "count", asked_if=(("smoking", ("1",)),), level="standard"),
         Item("income", "count", level="strong"),
-        Item("height", "continuous"),
+        Item("height", "continuous", level="open"),
     )
     whole = Dictionary(rows)
     assert at_level(whole, "strong", "d.tsv") == (whole, 0)
     left, above = at_level(whole, "open", "d.tsv")
     assert (left.names, above) == (("height",), 3)
     assert at_level(whole, "standard", "d.tsv")[0].names == ("smoking", "cigarettes", "height")
-    torn = Dictionary((*rows, Item("brand", "nominal", asked_if=(("smoking", ("1",)),))))
+    torn = Dictionary((*rows, Item("brand", "nominal", asked_if=(("smoking", ("1",)),), level="open")))
     with pytest.raises(InputError, match=r"brand cannot do without smoking(?s:.*)d\.tsv, column level"):
         at_level(torn, "open", "d.tsv")
-    ruled = Dictionary((*rows, Item("sum", "count", rules=(("=", ("income", "income")),))))
+    ruled = Dictionary((*rows, Item("sum", "count", rules=(("=", ("income", "income")),), level="open")))
     with pytest.raises(InputError, match="sum cannot do without income"):
         at_level(ruled, "standard", "d.tsv")
-    kept = Dictionary((Item("age", "continuous", role="age", level="strong"), Item("height", "continuous")))
-    with pytest.raises(InputError, match="the age is above the level of the release"):
-        at_level(kept, "open", "d.tsv")
+    for level in ("strong", ""):  # without a level it is kept most closely
+        kept = Dictionary((Item("age", "continuous", role="age", level=level), rows[-1]))
+        with pytest.raises(InputError, match="the age is above the level of the release"):
+            at_level(kept, "open", "d.tsv")
+
+
+def test_an_item_without_a_level_is_kept_most_closely_and_named(tmp_path, caplog):
+    names = [f"x{i}" for i in range(8)]
+    text = "item\ttype\trole\tlevel\nheight\tcontinuous\t\topen\nbarcode\tnominal\tignore\t\n"
+    some = read(tmp_path, text + "".join(f"{name}\tcount\t\t\n" for name in names))
+    assert {some[name].level for name in names} == {"strong"}
+    assert without_level(some) == names
+    left, above = at_level(some, "standard", "d.tsv")
+    assert (left.names, above) == (("height",), 8)
+    assert "8 rows of the dictionary have no level" in caplog.text
+    assert "left out: x0, x1, x2, x3, x4 and 3 more; fill in the column level" in caplog.text
+    write_dictionary(tmp_path / "left.tsv", left)
+    again = {row.name: row.level for row in read_dictionary(tmp_path / "left.tsv").rows if row.level_given}
+    assert again == {"height": "open"} | dict.fromkeys(names, "strong")
+    caplog.clear()
+    assert at_level(some, "strong", "d.tsv") == (some, 0)
+    assert "have no level" in caplog.text
+    assert "left out" not in caplog.text
+
+
+def test_a_dictionary_of_which_no_item_stays_is_refused():
+    bare = Dictionary((Item("height", "continuous"), Item("weight", "continuous")))
+    assert at_level(bare, "strong", "d.tsv")[0].names == ("height", "weight")
+    with pytest.raises(InputError, match=r"no item is left: .*, 2 of them because they have no level") as caught:
+        at_level(bare, "standard", "d.tsv")
+    assert "fill in the column level" in caught.value.remedy
+    closed = Dictionary((Item("height", "continuous", level="strong"),))
+    with pytest.raises(InputError, match="no item is left"):
+        at_level(closed, "open", "d.tsv")
+
+
+def test_the_demo_gives_all_its_items_a_level():
+    whole = demo_dictionary()
+    assert without_level(whole) == []
+    assert at_level(whole, "standard", "d.tsv") == (whole, 0)
 
 
 def test_a_dictionary_for_others_has_neither_ignored_rows_nor_notes():

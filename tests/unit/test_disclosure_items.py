@@ -6,18 +6,18 @@ import pytest
 from scipy.stats import gaussian_kde
 
 from pseudocohort.cohort.dictionary import Dictionary, Item
-from pseudocohort.disclosure import anonymeter_risks, items, joint, records, shadow
+from pseudocohort.disclosure import anonymeter_risks, item_evidence, items, records, shadow
 from pseudocohort.disclosure.records import Records
 
 WHAT = Dictionary(
     (
         Item("years", "continuous", role="age"),
-        Item("bmi", "continuous"),
+        Item("bmi", "continuous", level="open"),
         Item("crp", "continuous", level="strong"),
-        Item("births", "count"),
-        Item("grade", "ordinal", categories=("low", "mid", "high")),
+        Item("births", "count", level="open"),
+        Item("grade", "ordinal", categories=("low", "mid", "high"), level="open"),
         Item("blood", "nominal", categories=("A", "B", "O"), level="standard"),
-        Item("visit", "date"),
+        Item("visit", "date", level="open"),
     )
 )
 
@@ -145,50 +145,6 @@ def test_secrets_are_those_of_the_highest_level():
     assert anonymeter_risks.secrets_of(WHAT, list(people_table(2, 1).columns)) == ["crp", "blood", "grade", "bmi"]
 
 
-def test_best_carriers_against_a_loop():
-    rng = np.random.default_rng(1)
-    target, donor, length = rng.integers(0, 40, 300), rng.integers(0, 60, 300), rng.random(300)
-    target[target // 2 == 7] = 0
-    found = joint.best_carriers(target, donor, length, 20)
-    for person in range(20):
-        own = np.flatnonzero(target // 2 == person)
-        assert found[person] == (donor[own[np.argmax(length[own])]] // 2 if len(own) else -1)
-
-
-def test_an_attribute_told_by_haplotype_is_found_and_what_scores_explain_is_not():
-    rng = np.random.default_rng(1)
-    n, scores = 600, rng.normal(size=(1200, 2))
-    noise = rng.normal(size=(1200, 5))
-    own = scores @ rng.normal(size=(2, 5)) + noise
-    own[rng.random(own.shape) < 0.05] = np.nan
-    carrier = rng.permutation(n)
-    scores[:n] = scores[n + carrier]  # the carrier of a haplotype has like scores
-    slope = np.linalg.lstsq(scores[n:], np.nan_to_num(own[n:]), rcond=None)[0]
-    own[:n] = np.where(np.isnan(own[:n]), np.nan, scores[:n] @ slope + noise[:n])
-    left = joint.residuals(own, scores, np.arange(1200) >= n)
-    fair = joint.attribute_by_haplotype(left[:n], left[n:], carrier, 1)
-    assert abs(fair.z) < 3.5
-    assert fair.targets == n
-    told = np.where(np.isnan(own[:n]), np.nan, own[n + carrier] * 0.3 + 0.7 * own[:n])
-    left = joint.residuals(np.vstack([told, own[n:]]), scores, np.arange(1200) >= n)
-    assert joint.attribute_by_haplotype(left[:n], left[n:], carrier, 1).z > 5
-    none = joint.attribute_by_haplotype(left[:n], left[n:], np.full(n, -1), 1)
-    assert (none.targets, np.isnan(none.value)) == (0, True)
-
-
-def test_residuals_against_statsmodels():
-    import statsmodels.api as sm
-
-    rng = np.random.default_rng(1)
-    x, y = rng.normal(size=(200, 3)), rng.normal(size=(200, 1)) + 1
-    y[5] = np.nan
-    fitted = np.arange(200) < 150
-    rows = fitted & np.isfinite(y[:, 0])
-    model = sm.OLS(y[rows, 0], sm.add_constant(x[rows])).fit()
-    rest = y[:, 0] - model.predict(sm.add_constant(x))
-    np.testing.assert_allclose(joint.residuals(y, x, fitted)[:, 0], rest / rest[rows].std())
-
-
 @pytest.mark.parametrize("remembers", [False, True])
 def test_shadow_models_tell_who_was_trained_on_only_if_the_model_remembers(remembers):
     rng = np.random.default_rng(1)
@@ -207,9 +163,73 @@ def test_shadow_models_tell_who_was_trained_on_only_if_the_model_remembers(remem
 
     reference = Records(rng.normal(size=(100, 6)), np.ones(6, dtype=bool))
     targets = Records(rows[unusual], np.ones(6, dtype=bool))
-    found = shadow.shadow_scores(draw, targets, family[unusual], family, reference, 12, 1)
-    for name, (inside, outside, ours, theirs) in found.items():
-        assert len(inside) == len(ours)
-        assert len(outside) == len(theirs)
-        auc = np.mean(inside[:, None] > outside[None])
-        assert auc > 0.9 if remembers else 0.35 < auc < 0.65, name
+    theirs, draws = family[unusual], np.random.default_rng(3)
+    seen, found, planted = shadow.shadow_scores(draw, targets, theirs, family, reference, 12, 1)
+    assert set(found) == set(planted) == {"nearest record", "density ratio"}
+    for name, score in found.items():
+        told = shadow.judged_shadow(score, seen, theirs, draws)
+        assert (told.auc > 0.9 and told.z > 5) if remembers else abs(told.z) < 3.5, name
+        leak = shadow.judged_shadow(planted[name], seen, theirs, draws)
+        assert leak.auc > 0.7, name
+        assert leak.interval[0] > 0.5, name
+
+
+def test_rounds_that_are_alike_for_all_targets_are_no_leak(monkeypatch):
+    """z is a standard normal deviate though all scores of a round move together, and families' scores do, too."""
+    monkeypatch.setattr(shadow, "PERMUTATIONS", 100)
+    rng, z = np.random.default_rng(5), []
+    family = np.repeat(np.arange(10), 2)
+    for _ in range(150):
+        seen = (rng.random((4, 10)) < 0.5)[:, family]
+        score = 3 * rng.normal(size=(4, 1)) + rng.normal(size=(4, 10))[:, family] + rng.normal(size=(4, 20))
+        z.append(shadow.judged_shadow(score, seen, family, rng).z)
+    z = np.array(z)[np.isfinite(z)]
+    assert 0.8 < z.std() < 1.2
+    assert abs(z.mean()) < 0.3
+    none = shadow.judged_shadow(score, np.ones((4, 20), dtype=bool), family, rng)
+    assert np.isnan(none.auc)
+
+
+def test_more_unusual_people_than_there_are_are_all_of_them():
+    rows = np.array([[0.0], [1.0], [10.0]])
+    assert sorted(shadow.most_unusual(rows, 20)) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("remembers", [False, True])
+def test_the_likelihood_has_its_controls(remembers):
+    rng, n = np.random.default_rng(1), 400
+    part, family = np.repeat(["train", "A", "B"], [200, 100, 100]), np.arange(n).astype(str)
+    asked = []
+
+    def likelihood(rows=None):
+        asked.append(rows)
+        known = np.isin(np.arange(n), rows) if rows is not None else (part == "train") & remembers
+        return rng.normal(size=n) + 3 * known
+
+    line, controls = item_evidence._likelihood_line(likelihood, part, family, 1)
+    assert line["subject"] in controls
+    assert line["reason"] is None
+    assert line["value"] > 0.9 if remembers else abs(line["z"]) < 3.5
+    assert len(asked[1]) == item_evidence.REMEMBERED
+    assert (part[asked[1]] == "train").all()
+    dull, controls = item_evidence._likelihood_line(lambda rows=None: rng.normal(size=n), part, family, 1)
+    assert controls[line["subject"]]["planted"]["passed"] is False
+    assert dull["reason"] == "control failed"
+
+
+@pytest.mark.parametrize(
+    ("people", "passed", "reason"), [(40, None, "too few non-members"), (300, False, "control failed")]
+)
+def test_a_planted_leak_that_is_not_found_is_not_judged_of_few_people(people, passed, reason, monkeypatch):
+    nothing = {"singling out": anonymeter_risks.Risk(0.0, (0.0, 0.1), people)}
+    monkeypatch.setattr(anonymeter_risks, "risks", lambda *_: nothing)
+    lines, controls = item_evidence._risk_lines(*(people_table(people, k) for k in range(3)), WHAT, 1)
+    planted = controls["singling out"]["planted"]
+    assert (planted["passed"], planted.get("needed")) == (passed, item_evidence.NEEDED if passed is None else None)
+    assert lines[0]["reason"] == reason
+
+
+def test_the_search_for_queries_ends_where_columns_are_few():
+    tables = [people_table(30, k)[["sex", "stratum", "blood"]] for k in range(3)]
+    found = anonymeter_risks.risks(*(anonymeter_risks.plain_table(t, WHAT) for t in tables), [], 1)
+    assert found["singling out"].attacks == 30

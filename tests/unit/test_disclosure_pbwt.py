@@ -89,7 +89,7 @@ def test_stitching_passes_over_one_mismatch():
     cm = np.cumsum(rng.exponential(0.01, 400))
     a, b = packed.pack(targets), packed.pack(panel)
     matches = pbwt.set_maximal_matches(b, a)
-    found = matching.stitched_lengths(matches, packed.words(a), packed.words(b), cm)
+    found = matching.stitched_lengths(matches, packed.words(a), b, cm)
     expected = []
     for t, d, first, last in zip(*matches, strict=True):
         right, left = stretched(panel, targets, t, d, first, last)
@@ -162,7 +162,7 @@ def test_copying_is_the_forward_algorithm(block):
     cm = np.sort(rng.uniform(0, 0.9, sites))
     a, b = packed.pack(mosaic), packed.pack(panel)
     matches = pbwt.set_maximal_matches(b, a)
-    found = hmm.log_likelihood(matches, packed.words(a), packed.words(b), cm, block=block, error=0.01, rate=2.0)
+    found = hmm.log_likelihood(matches, packed.words(a), b, cm, block=block, error=0.01, rate=2.0)
     states = hmm.states_by_stretch(matches, hmm.stretch_of_word(cm), 4, hmm.STATES)[0]
     for t in range(4):
         chosen = set(states[t][states[t] >= 0].tolist())
@@ -181,7 +181,7 @@ def test_copying_carries_a_state_over_the_stretches():
         a = packed.pack(target)
         matches = pbwt.set_maximal_matches(b, a)
         assert hmm.stretch_of_word(cm).max() == 5
-        found.append(hmm.log_likelihood(matches, packed.words(a), packed.words(b), cm, rate=0.1))
+        found.append(hmm.log_likelihood(matches, packed.words(a), b, cm, rate=0.1))
     exact = np.log(1 / 40) + 1280 * np.log1p(-hmm.ERROR) - 0.1 * 6 * (1 - 1 / 40)
     assert found[0] == pytest.approx(exact, abs=0.05)
     assert (found[1] < exact - 500).all()
@@ -194,7 +194,7 @@ def test_a_target_unlike_everybody_has_a_likelihood():
     target = np.ones((128, 2), dtype=np.int8)
     a, b = packed.pack(target), packed.pack(panel)
     matches = pbwt.set_maximal_matches(b, a)
-    found = hmm.log_likelihood(matches, packed.words(a), packed.words(b), np.linspace(0, 0.5, 128), rate=rng.uniform())
+    found = hmm.log_likelihood(matches, packed.words(a), b, np.linspace(0, 0.5, 128), rate=rng.uniform())
     assert found == pytest.approx(126 * np.log(hmm.ERROR) + 2 * np.log1p(-hmm.ERROR) - np.log(5), abs=4)
 
 
@@ -264,6 +264,36 @@ def test_packing_keeps_every_allele():
     assert np.array_equal(bits, one)
     keep = rng.random(300) < 0.5
     assert np.array_equal(np.concatenate(list(packed.select(a, keep).blocks())), one[keep])
+
+
+@pytest.mark.parametrize("number", [3, 16, 45])
+def test_a_panel_in_a_file_is_the_panel(number, monkeypatch, tmp_path):
+    monkeypatch.setattr(packed, "BATCH", 2)
+    rng = np.random.default_rng(14)
+    alleles = (rng.random((300, number)) < 0.4).astype(np.int8)
+    inside = packed.pack(alleles)
+    filed = packed.Packed(packed.Filed(tmp_path, 300, number), number)
+    for low in (0, 100, 200):
+        filed.rows.write(low, inside.rows[low : low + 100])
+    keep = rng.random(300) < 0.1
+    keep[[0, -1]] = False
+    some = packed.select(filed, keep)
+    del filed  # the file lives as long as anything of it is held
+    for one, expected in ((some, alleles[keep]), (packed.in_memory(some), alleles[keep])):
+        assert np.array_equal(np.concatenate(list(one.blocks(7))), expected)
+        assert np.array_equal(packed.counts(one), expected.sum(axis=1))
+    parts = list(some.batches())
+    assert [first for first, _ in parts] == list(range(0, number, 16))
+    assert np.array_equal(np.concatenate([np.concatenate(list(p.blocks())) for _, p in parts], axis=1), alleles[keep])
+    assert not list(tmp_path.iterdir())  # it has no name
+
+
+def test_the_carrier_is_the_donor_of_the_longest_match():
+    cm = np.array([0.0, 0.05, 0.3, 1.0, 3.0, 4.0])
+    matches = pbwt.Matches(*np.array([[0, 1, 5, 4], [6, 9, 3, 8], [0, 2, 0, 0], [1, 3, 3, 4]]))
+    found = matching.longest_carriers(matches, cm, 3)
+    assert found.length == pytest.approx([0.7, 0, 3.0])
+    assert found.donor.tolist() == [4, -1, 4]
 
 
 def test_exposure_is_told_of_groups():

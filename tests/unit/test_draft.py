@@ -104,6 +104,13 @@ def test_draft_knows_the_kinds_of_items(tmp_path):
     }
 
 
+def test_draft_proposes_the_strongest_level_for_whatever_it_does_not_ignore():
+    rows = draft_dictionary(made_table()).rows
+    assert {row.role for row in rows} == {"", "age", "ignore"}
+    assert {(row.role != "ignore", row.level_given) for row in rows} == {(True, True), (False, False)}
+    assert {row.level for row in rows} == {"strong"}
+
+
 def test_draft_holds_no_observed_extreme():
     """A maximum in a released dictionary would be a person's value; the minimum is only ever 0."""
     for item in draft_dictionary(made_table()).rows:

@@ -17,6 +17,7 @@ from .released import (
     SECURE,
     edit,
     planned,
+    said,
 )
 
 
@@ -79,6 +80,9 @@ def test_secrets_are_private_and_named(opened):
     for name in named:
         assert (opened / "results" / name).stat().st_mode & 0o777 == 0o600
     assert not list((opened / "results/real").glob("attacks/*"))
+    assert audit["others"] == []  # every file of a run is of a kind that the audit knows
+    for part in ("association/real", "comparison", "disclosure", "figures", "ld_scores", "real/genotypes"):
+        assert any(name.startswith(f"{part}/") for name in audit["artefacts"])
     digests = {entry["people"] for entry in audit["artefacts"].values()}
     assert digests == {audit["people"]["digest"]}
     seed = (opened / "results/secret/seed").read_text().strip()
@@ -93,6 +97,9 @@ def test_a_new_withdrawal_makes_anew_all_that_touched_the_person(opened, copied)
     assert planned(run, "results/release") == set()
     with (run / "data/withdrawn.txt").open("a") as file:
         file.write(person + "\n")
+    done = run.snakemake("verify_release")
+    assert done.returncode != 0
+    assert "results/release is out of date: people whom it was made from have withdrawn their consent" in said(done)
     rules = planned(run, "results/release", "results/report.html")
     assert {
         "import_tables", "import_chromosome", "pedigree", "mosaic", "transmission", "export_vcf", "components",
@@ -107,6 +114,7 @@ def test_a_new_withdrawal_makes_anew_all_that_touched_the_person(opened, copied)
     assert holding
     done = run.snakemake(*sorted(str(path) for path in holding))
     assert done.returncode == 0, done.stderr[-3000:]
+    assert "results/release is out of date: it was made from other people" in done.stderr
     assert person not in set(pd.read_parquet(run / "results/real/people.parquet")["person"])
     for path in [*real_files(run), *told(run)]:
         if ".snakemake" not in path.parts and "release" not in path.parts:

@@ -261,6 +261,12 @@ def finish(config):
         shutil.rmtree("results/mosaic", ignore_errors=True)
     ending.tell_warnings("logs", STARTED)
     ending.tell_results("results/report.html", config["chromosomes"], STARTED)
+    if Path("results/release").exists():
+        from pseudocohort.release.current import warning  # only here: it imports pandas
+
+        withdrawn = config["input"].get("withdrawn")
+        if told := warning("results/release", "results/real/people.parquet", withdrawn):
+            print(f"\n{told}", file=sys.stderr)
 
 
 def captions():

@@ -48,8 +48,10 @@ rule attack_genomes:
     benchmark:
         "logs/benchmarks/attack_genomes/chr{chrom}.tsv"
     threads: 1
+    # Pseudo people and founders lie in nameless files beside the output, sites / 4 bytes a founder and sites / 2 a pseudo
+    # person; what grows with the cohort in memory are the non-members of its holdout.
     resources:
-        mem_mb=memory(1500, 150),
+        mem_mb=memory(1500, 100),
         runtime=minutes(60, 20),
     params:
         founders=config["founders"],
@@ -108,8 +110,7 @@ rule disclose_items:
         mem_mb=memory(3000, 50),
         runtime=minutes(60, 20),
     params:
-        kind=config["model"],
-        network=config["network"],
+        training=training,
         calibrate=config["calibrate"],
         targets=config["disclosure"]["targets"],
         shadow_models=config["disclosure"]["shadow_models"],

@@ -1,5 +1,23 @@
 # The audit of what was made from whom, the gate, and the release behind it: on request, `snakemake results/release`.
 
+# Inputs that name real people: none of their ids may be in a release, whether the import took them in or not.
+NAMING = ["genotypes", "samples", "phenotypes", "withdrawn"]
+NAMED = {
+    "genotypes": sorted({of_chromosome("genotypes", chrom) for chrom in CHROMOSOMES}),
+    **{key: table(key) for key in ["samples", "withdrawn"]},
+    # A large table: unless people may be dropped, it names nobody whom the others do not name.
+    "phenotypes": table("phenotypes") if config["unmatched"] == "drop" else None,
+    **{key: config["input"][key] for key in ["sample_columns", "phenotype_id"]},
+}
+# Nor may the folders of any input.
+INPUT_PATHS = sorted(
+    {
+        path.replace("{chrom}", chrom)
+        for _, path in configuration.input_paths(config)
+        for chrom in CHROMOSOMES
+    }
+)
+
 
 rule released_dictionary:
     input:
@@ -36,6 +54,9 @@ rule audit:
             "results/report.html",
             "results/run_config.yaml",
             *released_vcf(),
+            # Not needed, but where they are they must not be of other people; the audit looks at all that is there.
+            *exports(),
+            *secrets(),
         ],
     output:
         "results/audit.json",
@@ -44,7 +65,7 @@ rule audit:
     threads: 1
     resources:
         mem_mb=memory(500),
-        runtime=minutes(10, 2),
+        runtime=minutes(10, 6),
     params:
         code=code("audit"),
     message:
@@ -55,7 +76,7 @@ rule audit:
 
 rule gate:
     input:
-        unpack(lambda wildcards: given("withdrawn")),
+        unpack(lambda wildcards: given(*NAMING)),
         people="results/real/people.parquet",
         dictionary="results/real/dictionary.tsv",
         phenotypes="results/synthetic/phenotypes.parquet",
@@ -70,7 +91,7 @@ rule gate:
         "logs/benchmarks/gate.tsv"
     threads: 1
     resources:
-        mem_mb=memory(1000, 20),
+        mem_mb=memory(1500, 50),
         runtime=minutes(20, 10),
     params:
         chromosomes=AUTOSOMES,  # X, Y and MT are not attacked, and so not released
@@ -78,6 +99,8 @@ rule gate:
         release=config["release"],
         language=config["language"],
         seed_is_known=config["seed"] is not None,
+        inputs=NAMED,
+        paths=INPUT_PATHS,
         code=code("gate"),
     message:
         "The gate: is the evidence complete? {output.page}"
@@ -87,6 +110,7 @@ rule gate:
 
 rule release:
     input:
+        unpack(lambda wildcards: given(*NAMING)),
         answer="results/gate.json",
         page="results/gate.html",
         people="results/real/people.parquet",
@@ -96,12 +120,14 @@ rule release:
         "logs/release.log",
     threads: 1
     resources:
-        mem_mb=memory(1000, 20),
+        mem_mb=memory(1500, 50),
         runtime=minutes(20, 10),
     params:
         chromosomes=AUTOSOMES,  # X, Y and MT are not attacked, and so not released
         goals=config["goals"],
         release=config["release"],
+        inputs=NAMED,
+        paths=INPUT_PATHS,
         code=code("release"),
     message:
         "The release: {output}"
@@ -115,7 +141,9 @@ rule verify_release:
     localrule: True
     params:
         folder="results/release",
+        people="results/real/people.parquet",
+        withdrawn=config["input"].get("withdrawn"),
     message:
-        "Compare {params.folder} with its checksums"
+        "Compare {params.folder} with its checksums, and with the people of today"
     script:
         "../../scripts/verify_release.py"

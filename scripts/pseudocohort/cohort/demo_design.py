@@ -3,7 +3,7 @@
 The numbers are chosen to look like a Japanese health check; none is estimated from anybody's data.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pseudocohort.cohort.dictionary import Dictionary, Item
 
@@ -223,6 +223,7 @@ DEMO_ITEMS: tuple[DemoItem, ...] = (*_BLOOD_CHEMISTRY, *_PHYSIOLOGY, _VISIT, *_M
 
 
 def demo_dictionary() -> Dictionary:
-    """The demo's dictionary: the age and 37 items."""
+    """The demo's dictionary: the age and 37 items, all of the level standard."""
     age = Item("age", "continuous", "other", "age", "Age", "年齢", "years", 20, 90, decimals=0)
-    return Dictionary((age, *(design.item for design in DEMO_ITEMS)))
+    rows = (age, *(design.item for design in DEMO_ITEMS))
+    return Dictionary(tuple(replace(row, level="standard", level_given=True) for row in rows))

@@ -7,7 +7,14 @@ about a frame of items (`rules`), and how such a frame is told to people.
 import pandas as pd
 
 from pseudocohort.cohort.dates import as_dates
-from pseudocohort.cohort.dictionary_file import at_level, for_release, read_dictionary, write_dictionary
+from pseudocohort.cohort.dictionary_file import (
+    at_level,
+    for_release,
+    read_dictionary,
+    some_of,
+    without_level,
+    write_dictionary,
+)
 from pseudocohort.cohort.items import (
     COLUMNS,
     FILE_NAME,
@@ -43,7 +50,9 @@ __all__ = [
     "read_dictionary",
     "readable",
     "reason_column",
+    "some_of",
     "structurally_missing",
+    "without_level",
     "write_dictionary",
 ]
 

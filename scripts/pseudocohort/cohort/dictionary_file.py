@@ -1,5 +1,6 @@
 """Reading and writing a dictionary's TSV: one row an item, every cell checked; errors name line and column."""
 
+import logging
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,10 @@ from pseudocohort.cohort.tables import canonical, nearest, read_table, require_c
 from pseudocohort.errors import InputError
 from pseudocohort.files import atomic
 
+log = logging.getLogger("pseudocohort")
+
 _LIMITS = ("minimum", "maximum", "detection_limit")
+_NAMED = 5  # items that a message names; of more it tells the number
 
 
 def read_dictionary(path: str | Path) -> Dictionary:
@@ -43,11 +47,27 @@ def read_dictionary(path: str | Path) -> Dictionary:
 def at_level(dictionary: Dictionary, level: str, path: str | Path) -> tuple[Dictionary, int]:
     """The dictionary with items above a level ignored, and how many they are.
 
-    level: one of items.LEVELS.  path: the dictionary's file, for errors.  InputError where an item that stays cannot
-    do without one that is left out: its condition or its rule names it, or it is the age.
+    level: one of items.LEVELS.  path: the dictionary's file, for errors.  A row without a level counts as of the last
+    of LEVELS, with a warning.  InputError where no item stays, or where one that stays cannot do without one that is
+    left out: its condition or its rule names it, or it is the age.
     """
-    allowed = LEVELS[: LEVELS.index(level) + 1]
-    above = {row.name for row in dictionary.rows if row.level not in allowed and row.role != "ignore"}
+    above = {row.name for row in dictionary.rows if row.is_above(level) and row.role != "ignore"}
+    if lacking := without_level(dictionary):
+        log.warning(
+            "%d rows of the dictionary have no level and count as %s%s: %s; fill in the column level",
+            len(lacking),
+            LEVELS[-1],
+            ", above the release's, so that they are left out" if above & set(lacking) else "",
+            some_of(lacking),
+        )
+    if above.issuperset(dictionary.names):
+        raise InputError(
+            f"no item is left: all are above the level of the release ({level}), {len(above & set(lacking))} of them "
+            f"because they have no level and so count as {LEVELS[-1]}",
+            where=f"{path}, column level",
+            expected=f"items of the level {level} or below",
+            remedy="fill in the column level (open, standard or strong), or set the config key release.level higher",
+        )
     for row in dictionary.rows:
         if row.name in above and row.role != "age":
             continue
@@ -62,10 +82,22 @@ def at_level(dictionary: Dictionary, level: str, path: str | Path) -> tuple[Dict
                 expected="items whose conditions and rules name items of the same level or below",
                 remedy=f"raise the level of {row.name}, or take {lost[0]} out of its asked_if and rule"
                 if lost[0] != row.name
-                else "set release.level higher, or its role to ignore",
+                else "give it a level, set release.level higher, or its role to ignore",
             )
-    rows = tuple(replace(row, role="ignore") if row.name in above else row for row in dictionary.rows)
+    # What is left out has its level written, so that the gate knows it from columns that were never wanted.
+    rows = tuple(replace(row, role="ignore", level_given=True) if row.name in above else row for row in dictionary.rows)
     return Dictionary(rows), len(above)
+
+
+def without_level(dictionary: Dictionary) -> list[str]:
+    """Names of the items, and of the age, that the dictionary gives no level."""
+    return [row.name for row in dictionary.rows if row.role != "ignore" and not row.level_given]
+
+
+def some_of(names: list[str]) -> str:
+    """The first names, and how many more there are."""
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def for_release(dictionary: Dictionary) -> Dictionary:
@@ -91,8 +123,7 @@ def _item(cells: dict[str, str], where: str) -> Item:
             remedy="fill in the name or delete the row",
         )
     cells |= {column: cells[column].lower() for column in ("type", "role", "level")}
-    cells["level"] = cells["level"] or LEVELS[0]
-    for column, known in (("type", TYPES), ("role", ROLES), ("level", LEVELS)):
+    for column, known in (("type", TYPES), ("role", ROLES), ("level", ("", *LEVELS))):
         if cells[column] not in known:
             close = nearest(cells[column], [k for k in known if k])
             raise InputError(
@@ -266,7 +297,7 @@ def _cells(row: Item) -> dict[str, str]:
         "categories": "|".join(f"{code}={label}" for code, label in same),
         "missing_codes": "|".join(f"{code}={reason}" for code, reason in row.missing_codes),
         "asked_if": ";".join(f"{gate}=" + "|".join(codes) for gate, codes in row.asked_if),
-        "level": row.level,
+        "level": row.level if row.level_given else "",
         "consent": ";".join(f"{column}=" + "|".join(codes) for column, codes in row.consent),
         "rule": "; ".join(f"{sign} " + " + ".join(names) for sign, names in row.rules),
         "trait": "" if row.role else ("yes" if row.trait else "no"),

@@ -1,7 +1,8 @@
 """A first dictionary guessed from a table, for a person to edit: types, codes of missing, limits, skips, rules.
 
-What is doubtful carries a note "check: ...". Observed extremes are never written as limits, because the
-dictionary is released and a cohort's tallest person is a person.
+What is doubtful carries a note "check: ...", and every item gets the strongest level, which a person may lower.
+Observed extremes are never written as limits, because the dictionary is released and a cohort's tallest person is a
+person.
 """
 
 import re
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from pseudocohort.cohort.dates import DATE, dates_otherwise, days_of
-from pseudocohort.cohort.dictionary import FILE_NAME, RESERVED, Dictionary, Item
+from pseudocohort.cohort.dictionary import FILE_NAME, LEVELS, RESERVED, Dictionary, Item
 from pseudocohort.cohort.draft_columns import FEW, Column, column_of, group_of
 from pseudocohort.cohort.draft_rules import orders, series_of, sex_labels, skips, sound, sums
 from pseudocohort.cohort.draft_scales import categorical, is_count, is_rating, numbers_without_order
@@ -42,8 +43,12 @@ def draft(table: pd.DataFrame) -> Dictionary:
         if row.role == "age" and any(r.role == "age" for r in rows):
             row = _numeric(column, alike[_answers(column)])
         rows.append(_with_codes(_acceptable(row), column))
-    rows = _with_rules(columns, _metabolome(_one_kind(columns, rows)))
+    rows = [_strong(row) for row in _with_rules(columns, _metabolome(_one_kind(columns, rows)))]
     return Dictionary(tuple(_with_rare(row, column) for row, column in zip(rows, columns, strict=True)))
+
+
+def _strong(row: Item) -> Item:
+    return row if row.role == "ignore" else replace(row, level=LEVELS[-1], level_given=True)
 
 
 def _with_rare(row: Item, column: Column) -> Item:

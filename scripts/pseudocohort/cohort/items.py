@@ -46,8 +46,9 @@ class Item:
     all of which must hold, else the item is structurally missing.  rules: (("<=" or ">=", (item,)) or
     ("=", (item, item, ...)), ...) between numeric items, "=" a sum, in which ordinal and binary items may stand whose
     codes are numbers.  trait: does it get effect weights and an
-    association study (default: every type but nominal and date).  level: one of LEVELS.  consent: ((column of the
-    phenotype table, codes), ...), all of which a person must have said for the item's value to be used.
+    association study (default: every type but nominal and date).  level: one of LEVELS, the last where the
+    dictionary gives none (level_given tells).  consent: ((column of the phenotype table, codes), ...), all of which a
+    person must have said for the item's value to be used.
     """
 
     name: str
@@ -68,8 +69,9 @@ class Item:
     note: str = ""
     missing_codes: tuple[tuple[str, str], ...] = ()
     rules: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    level: str = LEVELS[0]
+    level: str = ""
     consent: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    level_given: bool | None = None
 
     def __post_init__(self):
         if self.trait is None:
@@ -78,6 +80,13 @@ class Item:
             object.__setattr__(self, "category_labels", self.categories)
         if self.type == "date" and self.decimals is None:
             object.__setattr__(self, "decimals", 0)
+        if self.level_given is None:
+            object.__setattr__(self, "level_given", self.level != "")
+        object.__setattr__(self, "level", self.level or LEVELS[-1])
+
+    def is_above(self, level: str) -> bool:
+        """Is the item to be kept more closely than a release of this level keeps it?"""
+        return LEVELS.index(self.level) > LEVELS.index(level)
 
     @property
     def reasons(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from pseudocohort.cohort.dictionary import NUMERIC, Dictionary
 MOST_ATTACKS = 500
 SECRETS = 4  # items whose value is guessed from all others
 NEIGHBOURS = 10
+MOST_GUESSES = 5_000  # at a query that singles somebody out: with few columns there may be none, and no end
 
 
 class Risk(NamedTuple):
@@ -56,7 +57,9 @@ def risks(members: pd.DataFrame, nonmembers: pd.DataFrame, pseudo: pd.DataFrame,
     given = {"ori": members, "syn": pseudo, "control": nonmembers, "n_attacks": attacks}
     names = list(members.columns)
     np.random.seed(seed % 2**32)  # noqa: NPY002  the library draws from numpy's global generator
-    found = {"singling out": _risk(SinglingOutEvaluator(**given), attacks, mode="multivariate")}
+    found = {
+        "singling out": _risk(SinglingOutEvaluator(**given, max_attempts=MOST_GUESSES), attacks, mode="multivariate")
+    }
     linked = LinkabilityEvaluator(**given, aux_cols=(names[::2], names[1::2]), n_neighbors=NEIGHBOURS)
     found["linkability"] = _risk(linked, attacks, n_jobs=1)
     for secret in secrets:

@@ -9,13 +9,21 @@ FAILED = "control failed"
 FEW = "too few non-members"
 
 
-def membership_lines(kind: str, attack: str, judged: Judged, passed: bool, people: int | None = None) -> list[dict]:
+def both_passed(controls: dict) -> bool | None:
+    """Did the planted and the null control of an attack pass? None: neither failed, but there are too few people."""
+    passed = [controls[kind]["passed"] for kind in ("planted", "null")]
+    return False if False in passed else None if None in passed else True
+
+
+def membership_lines(
+    kind: str, attack: str, judged: Judged, passed: bool | None, people: int | None = None
+) -> list[dict]:
     """AUC and true positives at 1 % and 0.1 % false positives of one attack.
 
-    kind: `item`, `genome` or `relative`: keys of the catalogue begin with it.  passed: both controls did.  people:
+    kind: `item`, `genome` or `relative`: keys of the catalogue begin with it.  passed: of `both_passed`.  people:
     non-members; of fewer than measures.line.FEWEST_IN_HALF nothing is judged.
     """
-    reason = None if passed else FAILED
+    reason = {True: None, False: FAILED, None: FEW}[passed]
     lines = [measure(f"{kind}_membership", judged.auc, subject=attack, z=judged.z, interval=judged.interval,
                      people=people, reason=reason)]  # fmt: skip
     for rate, name in zip(judged.rates, ("1", "01"), strict=True):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pseudocohort.disclosure import exposure, genomes, pbwt
+from pseudocohort.disclosure import exposure, genomes
 from pseudocohort.disclosure import packed as bits
 from pseudocohort.disclosure.nearest import nearest_distance
 from pseudocohort.disclosure.panels import Panel, Panels
@@ -17,6 +17,7 @@ from pseudocohort.measures.arrays import load_arrays, save_arrays
 FAMILIES = (1, 2, 3, 4, 5, 10, 20)  # classes of carriers: from so many families on
 MOST_COPIES = 400  # of an allele; who has more is taken to have it in 20 families and more
 BLOCK = 256
+NEAR_LOOKED = 2000  # sites, evenly spread, at which whole people are compared
 
 
 def attack_chromosome(panels: Panels) -> dict[str, np.ndarray]:
@@ -24,37 +25,28 @@ def attack_chromosome(panels: Panels) -> dict[str, np.ndarray]:
     the leak, `carrier/length` (cM) and `carrier/donor` (number among the pseudo people of the panel) of the longest
     match of members and non-members, and aggregates `copies/...`."""
     targets = bits.join(panels.members, panels.nonmembers, panels.relatives)
-    found = genomes.statistics(targets, panels.pseudo, panels.reference, panels.cm)
+    found, carriers = genomes.statistics_and_carriers(targets, panels.pseudo, panels.reference, panels.cm)
     planted = genomes.statistics(panels.nonmembers, panels.leaky, panels.reference, panels.cm)
     arrays = {f"found/{k}": v for k, v in found.items()} | {f"planted/{k}": v for k, v in planted.items()}
-    length, donor = longest_carriers(panels)
-    arrays |= {"carrier/length": length, "carrier/donor": donor}
+    known = (panels.members.number + panels.nonmembers.number) // 2
+    arrays |= {f"carrier/{k}": v[:known] for k, v in carriers._asdict().items()}
     return arrays | {f"copies/{k}": np.array(v) for k, v in copies(panels).items()}
-
-
-def longest_carriers(panels: Panels) -> tuple[np.ndarray, np.ndarray]:
-    """Length in cM and pseudo person of the longest match of each member and then non-member; 0 and -1 without any."""
-    targets = bits.join(panels.members, panels.nonmembers)
-    matches = pbwt.set_maximal_matches(panels.pseudo, targets)
-    size = panels.cm[matches.last] - panels.cm[matches.first]
-    length, donor = np.zeros(targets.number // 2), np.full(targets.number // 2, -1)
-    order = np.argsort(size, kind="stable")  # of several writes to one place the last one, the longest, stays
-    length[matches.target[order] // 2] = size[order]
-    donor[matches.target[order] // 2] = matches.donor[order] // 2
-    return length, donor
 
 
 def copies(panels: Panels) -> dict[str, list[float]]:
     """[pseudo cohort, reference panel]: shares of windows, of the chromosome's haplotypes and of people that are
-    copies of members', letter by letter or nearly."""
-    sides = (panels.pseudo, panels.reference)
+    copies of founders', letter by letter or nearly (at NEAR_LOOKED sites: it takes all pairs of people)."""
+    founders, sides = panels.founders, (panels.pseudo, panels.reference)
     found = {
-        f"{width:g} cM": [exposure.copied_windows(panels.members, side, panels.cm, width) for side in sides]
+        f"{width:g} cM": [exposure.copied_windows(founders, side, panels.cm, width) for side in sides]
         for width in exposure.COPY_WINDOWS
     }
-    found["whole chromosome"] = [exposure.copied_windows(panels.members, side, panels.cm) for side in sides]
-    distance = [nearest_distance(side, panels.members) for side in sides]
-    found["near"] = [exposure.near_copies(d, len(panels.cm)) for d in distance]
+    found["whole chromosome"] = [exposure.copied_windows(founders, side, panels.cm) for side in sides]
+    number = len(panels.cm)
+    some = np.unique(np.linspace(0, number - 1, min(number, NEAR_LOOKED)).round().astype(np.int64))
+    thin = bits.select(founders, some)
+    near = [nearest_distance(bits.in_memory(bits.select(side, some)), thin) for side in sides]
+    found["near"] = [exposure.near_copies(distance, len(some)) for distance in near]
     return found
 
 

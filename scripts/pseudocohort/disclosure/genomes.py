@@ -54,13 +54,24 @@ def statistics(
     attacks: tuple[str, ...] = ATTACKS,
 ) -> dict[str, np.ndarray]:
     """Statistics of one chromosome by name, float64 (targets,) each, `cells` (targets, cells); chromosomes add up by
-    `add`.
+    `add`."""
+    return statistics_and_carriers(targets, pseudo, reference, cm, attacks)[0]
+
+
+def statistics_and_carriers(
+    targets: bits.Packed,
+    pseudo: bits.Packed,
+    reference: bits.Packed,
+    cm: np.ndarray,
+    attacks: tuple[str, ...] = ATTACKS,
+) -> tuple[dict[str, np.ndarray], matching.Carriers | None]:
+    """`statistics`, and the pseudo people of the longest matches (None without matching).
 
     Sites at which the pseudo cohort does not vary are not compared letter by letter, as they may not be released: they
     count for frequencies alone.
     """
     _check(targets, pseudo, reference, cm)
-    found = {}
+    found, carriers = {}, None
     if "alleles" in attacks:
         found |= allele_sums(targets, pseudo, reference)
     count = bits.counts(pseudo)
@@ -75,24 +86,29 @@ def statistics(
         found["cells"] = learned.cells(targets, pseudo, reference, cm)
     panels = {"pseudo": pseudo, "reference": reference}
     if {"match", "hmm"} & set(attacks):
-        found |= _copying(targets, panels, cm, "hmm" in attacks)
+        sums, carriers = _copying(targets, panels, cm, "hmm" in attacks)
+        found |= sums
     if "nearest" in attacks:
         found |= {f"{label} nearest": -nearest.nearest_distance(targets, panel) for label, panel in panels.items()}
-    return found
+    return found, carriers
 
 
-def _copying(targets: bits.Packed, panels: dict[str, bits.Packed], cm: np.ndarray, with_hmm: bool) -> dict:
-    """Sums over matches with both panels, and the log-likelihoods of having been copied from them."""
-    own, found, over = bits.words(targets), {}, []
+def _copying(
+    targets: bits.Packed, panels: dict[str, bits.Packed], cm: np.ndarray, with_hmm: bool
+) -> tuple[dict, matching.Carriers]:
+    """Sums over matches with both panels and the log-likelihoods of having been copied from them; and the carriers."""
+    own, found, over, carriers = bits.words(targets), {}, [], None
     for label, panel in panels.items():
-        matches, words = pbwt.set_maximal_matches(panel, targets), bits.words(panel)
-        stitched = matching.stitched_lengths(matches, own, words, cm)
+        matches = pbwt.set_maximal_matches(panel, targets)
+        if label == "pseudo":
+            carriers = matching.longest_carriers(matches, cm, targets.number // 2)
+        stitched = matching.stitched_lengths(matches, own, panel, cm)
         over.append(matching.longest_over(matches, cm[matches.last] - cm[matches.first], cm, targets.number))
         sums = matching.match_sums(matches, stitched, cm, targets.number // 2) | matching.covered_sums(over[-1])
         if with_hmm:
-            sums["hmm"] = hmm.log_likelihood(matches, own, words, cm).reshape(-1, 2).sum(axis=1)
+            sums["hmm"] = hmm.log_likelihood(matches, own, panel, cm).reshape(-1, 2).sum(axis=1)
         found |= {f"{label} {name}": value for name, value in sums.items()}
-    return found | {"match excess": matching.excess(*over)}
+    return found | {"match excess": matching.excess(*over)}, carriers
 
 
 def allele_sums(targets: bits.Packed, pseudo: bits.Packed, reference: bits.Packed) -> dict[str, np.ndarray]:

@@ -8,6 +8,7 @@ spans little of the map), which makes a block one XOR and one count of bits.
 
 import numpy as np
 
+from pseudocohort.disclosure import packed as bits
 from pseudocohort.disclosure import pbwt
 
 ERROR = 1e-3  # chance that a target differs from what it copies, a site
@@ -22,7 +23,7 @@ _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 def log_likelihood(
     matches: pbwt.Matches,
     targets: np.ndarray,
-    panel: np.ndarray,
+    panel: bits.Packed,
     cm: np.ndarray,
     *,
     states: int = STATES,
@@ -32,55 +33,59 @@ def log_likelihood(
 ) -> np.ndarray:
     """log P(target | panel), float64 (targets,); O(targets x states x blocks).
 
-    matches: set-maximal matches of the targets with the panel.  targets, panel: words of 64 sites, uint64 (words,
-    haplotypes).  cm: (sites,).  block: sites of a block, 8, 16, 32 or 64 (by default the most that span BLOCK_CM).
-    rate: changes of state a cM, by default 4 EFFECTIVE_SIZE / (100 haplotypes).
+    matches: set-maximal matches of the targets with the panel.  targets: words of 64 sites, uint64 (words, haplotypes).
+    cm: (sites,).  block: sites of a block, 8, 16, 32 or 64 (by default the most that span BLOCK_CM).  rate: changes of
+    state a cM, by default 4 EFFECTIVE_SIZE / (100 haplotypes).
     With K the states of N haplotypes, a_b(k) = P(data to block b, state k):
     a_b(k) = e(m_bk) [(1 - r_b) a_(b-1)(k) + r_b / N sum_k a_(b-1)(k)], e(m) = error^m (1 - error)^(sites - m).
     """
-    number = panel.shape[1]
-    rate = 4 * EFFECTIVE_SIZE / 100 / number if rate is None else rate
+    rate = 4 * EFFECTIVE_SIZE / 100 / panel.number if rate is None else rate
     block = block_size(cm) if block is None else block
     stretch = stretch_of_word(cm)
     donors = states_by_stretch(matches, stretch, targets.shape[1], states)
     jump = block_jumps(cm, block, rate)
     table = ((error / (1 - error)) ** np.arange(65)).astype(np.float32)
-    total = np.empty(targets.shape[1])
-    for low in range(0, len(total), AT_ONCE):
-        at = slice(low, low + AT_ONCE)
-        scaled, fewest = _forward(targets[:, at], panel, donors[:, at], stretch, jump, table, block)
-        total[at] = scaled + fewest * np.log(error / (1 - error))
+    lows = range(0, targets.shape[1], AT_ONCE)
+    chains = [_Chain(donors[:, low : low + AT_ONCE], panel.number, jump, table, block) for low in lows]
+    for word, row in enumerate(bits.word_rows(panel)):
+        for low, chain in zip(lows, chains, strict=True):
+            chain.advance(word, targets[word, low : low + AT_ONCE], row, stretch[word])
+    total = np.concatenate([chain.total + chain.fewest * np.log(error / (1 - error)) for chain in chains])
     return total + len(cm) * np.log1p(-error)
 
 
-def _forward(targets, panel, donors, stretch, jump, table, block: int) -> tuple[np.ndarray, np.ndarray]:
-    """Scaled forward algorithm of some targets, (targets, states) at a time: the log-likelihood without the fewest
-    differences in every block, and their sum, (targets,) each."""
-    number, parts = panel.shape[1], 64 // block
-    mask = _ALL >> np.uint64(64 - block)
-    state, used = donors[0], donors[0] >= 0
-    weight = used / np.float32(number)
-    total, fewest = np.zeros(targets.shape[1]), np.zeros(targets.shape[1], dtype=np.int64)
-    for word in range(len(targets)):
-        if word and stretch[word] != stretch[word - 1]:
-            old, state = state, donors[stretch[word]]
-            used = state >= 0
-            weight = _carried(weight, old, state)
-        differ = panel[word].take(state, mode="wrap") ^ targets[word][:, None]
-        differ[~used] = _ALL
-        for part in range(min(parts, len(jump) - word * parts)):
+class _Chain:
+    """Scaled forward algorithm of some targets, (targets, states) at a time. total: the log-likelihood without the
+    fewest differences in every block, fewest: their sum, (targets,) each."""
+
+    def __init__(self, donors: np.ndarray, number: int, jump: np.ndarray, table: np.ndarray, block: int):
+        self.donors, self.number, self.jump, self.table, self.block = donors, number, jump, table, block
+        self.mask = _ALL >> np.uint64(64 - block)
+        self.stretch, self.state, self.used = 0, donors[0], donors[0] >= 0
+        self.weight = self.used / np.float32(number)
+        self.total, self.fewest = np.zeros(donors.shape[1]), np.zeros(donors.shape[1], dtype=np.int64)
+
+    def advance(self, word: int, targets: np.ndarray, panel: np.ndarray, stretch: int) -> None:
+        """Over the next 64 sites: the words of the targets (targets,) and of the panel (haplotypes,)."""
+        if stretch != self.stretch:
+            old, self.state = self.state, self.donors[stretch]
+            self.used, self.stretch = self.state >= 0, stretch
+            self.weight = _carried(self.weight, old, self.state)
+        differ = panel.take(self.state, mode="wrap") ^ targets[:, None]
+        differ[~self.used] = _ALL
+        parts = 64 // self.block
+        for part in range(min(parts, len(self.jump) - word * parts)):
             step = word * parts + part
             if step:
-                weight *= np.float32(1 - jump[step])
-                weight += used * np.float32(jump[step] / number)
-            seen = np.bitwise_count(differ >> np.uint64(part * block) & mask)
+                self.weight *= np.float32(1 - self.jump[step])
+                self.weight += self.used * np.float32(self.jump[step] / self.number)
+            seen = np.bitwise_count(differ >> np.uint64(part * self.block) & self.mask)
             least = seen.min(axis=1)  # taken out, as the error to so high a power is no longer a number
-            fewest += least
-            weight *= table.take(seen - least[:, None])
-            sums = weight.sum(axis=1)
-            total += np.log(sums.astype(float))
-            weight /= sums[:, None]
-    return total, fewest
+            self.fewest += least
+            self.weight *= self.table.take(seen - least[:, None])
+            sums = self.weight.sum(axis=1)
+            self.total += np.log(sums.astype(float))
+            self.weight /= sums[:, None]
 
 
 def _carried(weight: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.ndarray:

@@ -10,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial.distance import cdist
 from scipy.special import logsumexp
+from scipy.stats import norm
 
 from pseudocohort.disclosure.combined import combine
 from pseudocohort.disclosure.records import Records, with_copies
-from pseudocohort.disclosure.roc import Judged, judged_scores
+from pseudocohort.disclosure.roc import CONFIDENCE, Judged, judged_scores
 
 COMPONENTS = 8  # of the density ratio: a kernel density needs few dimensions
 MOST_ROWS = 4000  # of a panel that distances are taken to
@@ -37,7 +38,7 @@ class Sides(NamedTuple):
 
 
 class Attacked(NamedTuple):
-    """judged: what an attack finds; planted, null: the same for its controls."""
+    """judged: what an attack finds; planted, null: the same for its controls, null of two halves of the non-members."""
 
     judged: Judged
     planted: Judged
@@ -45,12 +46,22 @@ class Attacked(NamedTuple):
 
     @property
     def controls(self) -> dict:
-        """As in results/disclosure/*.json: AUC and whether the control passed."""
-        found = self.planted.auc >= FOUND and self.planted.interval[0] > 0.5
-        return {
-            "planted": {"auc": self.planted.auc, "passed": bool(found)},
-            "null": {"auc": self.null.auc, "passed": bool(abs(self.null.z) <= CHANCE)},
-        }
+        """As in results/disclosure/*.json: AUC and whether the control passed.
+
+        The planted leak must be found: by an AUC of FOUND that chance alone reaches in 1 of 40 at most. Where it is
+        not, it has failed if people are enough to tell FOUND from chance, or if the AUC is so low as that of such a
+        leak is in 1 of 40. Else nothing can be said: `passed` is None, and `needed` are the non-members it would take.
+        A null below chance is no leak, but has failed as one above has: what scores biased against members do not find
+        is no evidence.
+        """
+        planted, reach = self.planted, norm.ppf((1 + CONFIDENCE) / 2) * self.planted.error
+        found = bool(planted.auc >= FOUND and planted.auc - 0.5 > reach)
+        short = (2 * reach / (FOUND - 0.5)) ** 2  # how many times the people it would take
+        control = {"auc": planted.auc, "passed": found}
+        if not found and short > 1 and FOUND - planted.auc <= reach:
+            people = 2 * self.null.rates[0].nonmembers
+            control |= {"passed": None, "needed": int(np.ceil(short * people))}
+        return {"planted": control, "null": {"auc": self.null.auc, "passed": bool(abs(self.null.z) <= CHANCE)}}
 
 
 def attack_records(sides: Sides, rng: np.random.Generator) -> dict[str, Attacked]:
@@ -59,7 +70,7 @@ def attack_records(sides: Sides, rng: np.random.Generator) -> dict[str, Attacked
     leaky, copied = with_copies(sides.pseudo, sides.members, COPIED, rng)
     planted = _scores(sides._replace(pseudo=leaky, members=sides.members.take(copied)), rng)
     planted = _with_combined(planted, sides.member_family[copied], sides.nonmember_family)
-    one, other = _halves(sides.nonmember_family, rng)
+    one, other = halves(sides.nonmember_family, rng)
     null = _scores(sides._replace(members=sides.nonmembers.take(one), nonmembers=sides.nonmembers.take(other)), rng)
     null = _with_combined(null, sides.nonmember_family[one], sides.nonmember_family[other])
     families = sides.member_family, sides.nonmember_family
@@ -77,7 +88,7 @@ def _with_combined(scores: dict, ours: np.ndarray, theirs: np.ndarray) -> dict:
     return scores | {"all": combine(scores, ours, theirs)}
 
 
-def _halves(family: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def halves(family: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Rows of two halves that part no family."""
     names, code = np.unique(family, return_inverse=True)
     first = rng.permutation(len(names)) < len(names) / 2

@@ -4,8 +4,11 @@ A set-maximal match is continued on the same donor beyond the mismatch that ends
 goes further: one wrong letter (an error, a new mutation, noise added on purpose) does not hide a shared segment.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
+from pseudocohort.disclosure import packed as bits
 from pseudocohort.disclosure import pbwt
 
 LENGTHS = (0.1, 0.5, 2.0)  # cM
@@ -14,6 +17,24 @@ CELL = 0.05  # cM
 SHORTEST = 1e-3  # cM; added to lengths before their logarithm
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 AT_ONCE = 2**18  # matches
+
+
+class Carriers(NamedTuple):
+    """Of the longest match of each target: its length, cM, and the number of its donor among the panel's people; 0 and
+    -1 without any. (targets,) each."""
+
+    length: np.ndarray
+    donor: np.ndarray
+
+
+def longest_carriers(matches: pbwt.Matches, cm: np.ndarray, people: int) -> Carriers:
+    """matches: of haplotypes 2 i and 2 i + 1 of person i of `people`."""
+    size = cm[matches.last] - cm[matches.first]
+    found = Carriers(np.zeros(people), np.full(people, -1))
+    order = np.argsort(size, kind="stable")  # of several writes to one place the last one, the longest, stays
+    found.length[matches.target[order] // 2] = size[order]
+    found.donor[matches.target[order] // 2] = matches.donor[order] // 2
+    return found
 
 
 def match_sums(matches: pbwt.Matches, stitched: np.ndarray, cm: np.ndarray, people: int) -> dict[str, np.ndarray]:
@@ -73,19 +94,24 @@ def excess(made: np.ndarray, known: np.ndarray) -> np.ndarray:
     return np.maximum(ratio, 0).sum(axis=1, dtype=float).reshape(-1, 2).sum(axis=1)
 
 
-def stitched_lengths(matches: pbwt.Matches, targets: np.ndarray, panel: np.ndarray, cm: np.ndarray) -> np.ndarray:
+def stitched_lengths(matches: pbwt.Matches, targets: np.ndarray, panel: bits.Packed, cm: np.ndarray) -> np.ndarray:
     """Lengths, cM (matches,), of the matches with their donors when one mismatch is passed over, at the better end.
 
-    targets, panel: words of 64 sites (words, haplotypes).
+    targets: words of 64 sites (words, haplotypes).  The donors are looked at batch by batch of the panel.
     """
     sites, made = len(cm), np.empty(len(matches.target))
-    for low in range(0, len(made), AT_ONCE):
-        part = pbwt.Matches(*(x[low : low + AT_ONCE] for x in matches))
-        right = next_mismatch(targets, panel, part.target, part.donor, part.last + 2, sites) - 1
-        left = last_mismatch(targets, panel, part.target, part.donor, part.first - 2) + 1
-        right = np.where(right > part.last + 1, right, part.last)  # a mismatch followed by another ends the match
-        left = np.where(left < part.first - 1, left, part.first)
-        made[low : low + AT_ONCE] = np.maximum(cm[right] - cm[part.first], cm[part.last] - cm[left])
+    for first, batch in panel.batches():
+        mine = np.flatnonzero((matches.donor >= first) & (matches.donor < first + batch.number))
+        words = bits.words(batch)
+        for low in range(0, len(mine), AT_ONCE):
+            at = mine[low : low + AT_ONCE]
+            part = pbwt.Matches(*(x[at] for x in matches))
+            part = part._replace(donor=part.donor - first)
+            right = next_mismatch(targets, words, part.target, part.donor, part.last + 2, sites) - 1
+            left = last_mismatch(targets, words, part.target, part.donor, part.first - 2) + 1
+            right = np.where(right > part.last + 1, right, part.last)  # a mismatch followed by another ends the match
+            left = np.where(left < part.first - 1, left, part.first)
+            made[at] = np.maximum(cm[right] - cm[part.first], cm[part.last] - cm[left])
     return made
 
 

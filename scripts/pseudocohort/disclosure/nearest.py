@@ -29,17 +29,18 @@ class Accuracy(NamedTuple):
 def nearest_distance(targets: Packed, panel: Packed, *, same: bool = False) -> np.ndarray:
     """Distance of each target to the nearest person of the panel, float64 (people,).
 
-    same: targets and panel are the same people, nobody is their own neighbour.  Exact while below 2^24; memory
-    PEOPLE_AT_ONCE x PEOPLE_AT_ONCE.
+    same: targets and panel are the same people in memory, nobody is their own neighbour.  Exact while below 2^24;
+    memory PEOPLE_AT_ONCE x PEOPLE_AT_ONCE, and the targets and a batch of the panel.
     """
-    people, others = targets.number // 2, panel.number // 2
+    people = targets.number // 2
     best = np.full(people, np.inf)
-    for low in range(0, people, PEOPLE_AT_ONCE):
-        for left in range(0, others, PEOPLE_AT_ONCE):
-            part = _distances(targets, panel, low, left)
-            if same and low == left:
-                np.fill_diagonal(part, np.inf)
-            best[low : low + len(part)] = np.minimum(best[low : low + len(part)], part.min(axis=1))
+    for _, batch in panel.batches():
+        for low in range(0, people, PEOPLE_AT_ONCE):
+            for left in range(0, batch.number // 2, PEOPLE_AT_ONCE):
+                part = _distances(targets, batch, low, left)
+                if same and low == left:
+                    np.fill_diagonal(part, np.inf)
+                best[low : low + len(part)] = np.minimum(best[low : low + len(part)], part.min(axis=1))
     return best
 
 

@@ -3,9 +3,11 @@
 Members are founders, drawn at random. Non-members are part A of the holdout, the reference panel is part B: both less
 those who are kin of a founder by their genotypes, who would be half members. Relatives are children of a member and a
 non-member, made here. The planted leak is half of the non-members, copied into the pseudo cohort with a few errors.
+All pseudo people are read, and all founders for the copies of them; they lie in nameless files, not in memory.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -17,12 +19,11 @@ from pseudocohort.disclosure import packed as bits
 from pseudocohort.errors import InputError
 from pseudocohort.genotypes import Genotypes, read_pvar
 
-MOST_PEOPLE = 10_000  # of the pseudo cohort, of the non-members, and of the reference panel
+MOST_PEOPLE = 10_000  # of the non-members and of the reference panel
 MOST_SITES = 200_000  # of a chromosome
 MOST_RELATIVES = 500
 PLANTED = 0.1  # share of the pseudo people in the panel who are replaced by copies
 ERROR = 0.001  # share of the letters that a copy has wrong
-BLOCK = 256  # sites
 KEYS = ["pos", "ref", "alt"]
 
 
@@ -45,9 +46,11 @@ class Panel(NamedTuple):
 
 
 class Panels(NamedTuple):
-    """Alleles of one chromosome at the sites of `cm` (sites,): see `genomes.statistics`. leaky: the pseudo cohort with
-    the planted leak. sites: of the chromosome, in all; shared: of those looked at that the pseudo cohort has."""
+    """Alleles of one chromosome at the sites of `cm` (sites,): see `genomes.statistics`. founders: all of them; leaky:
+    the pseudo cohort with the planted leak; these and the pseudo cohort lie in files (`packed.Filed`). sites: of the
+    chromosome, in all; shared: of those looked at that the pseudo cohort has."""
 
+    founders: bits.Packed
     members: bits.Packed
     relatives: bits.Packed
     nonmembers: bits.Packed
@@ -73,7 +76,7 @@ def draw_panel(
     nonmembers = drawn(np.flatnonzero((part == "A") & ~kin), MOST_PEOPLE)
     reference = drawn(np.flatnonzero((part == "B") & ~kin), MOST_PEOPLE)
     half = even_half(people.iloc[nonmembers], rng)
-    return Panel(drawn(founders, targets), nonmembers, reference, drawn(np.arange(pseudo), MOST_PEOPLE), half)
+    return Panel(drawn(founders, targets), nonmembers, reference, np.arange(pseudo), half)
 
 
 def even_half(people: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
@@ -87,34 +90,49 @@ def even_half(people: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
 
 
 def read_panels(
-    real_prefix: str, pseudo_prefix: str, genetic_map: GeneticMap, chrom: str, panel: Panel, seed: int
+    real_prefix: str,
+    pseudo_prefix: str,
+    genetic_map: GeneticMap,
+    chrom: str,
+    panel: Panel,
+    founders: np.ndarray,
+    seed: int,
+    folder: str | Path | None = None,
 ) -> Panels:
-    """The panels of one chromosome; memory: its sites, MOST_SITES at most and evenly spread, as bits.
+    """The panels of one chromosome, its sites MOST_SITES at most and evenly spread, as bits; memory: those who are
+    attacked and the reference panel.
 
+    founders: rows, the panel's members among them.  folder: of the nameless files that hold founders, pseudo and leaky.
     Sites that the pseudo cohort lacks are taken as sites at which nobody of it has ALT.
     Raises InputError where the two files share no site, or there are no people to compare.
     """
     _check(panel)
-    rows = np.unique(np.concatenate([panel.members, panel.nonmembers, panel.reference]))
+    rows = np.unique(np.concatenate([founders, panel.nonmembers, panel.reference]))
     with Genotypes(real_prefix, rows) as real, Genotypes(pseudo_prefix, panel.pseudo) as made:
         place = _places(real.sites, made.sites, (real_prefix, pseudo_prefix))
         taken = _taken(real.n_sites)
         cm = np.asarray(genetic_map.cm_at(real.sites["pos"].to_numpy()[taken]), dtype=float)
-        columns = [_columns(rows, some) for some in (panel.members, panel.nonmembers, panel.reference)]
+        groups = (founders, panel.members, panel.nonmembers, panel.reference)
+        everybody, *columns = (_columns(rows, some) for some in groups)
         children = _Children(panel.relatives, cm, counter.generator(seed, "children of members", chrom))
         leak = _Leak(panel, counter.generator(seed, "planted leak", chrom))
+        numbers = [2 * len(founders), *[2 * made.n_people] * 2]
+        filed = [bits.Packed(bits.Filed(folder, len(taken), number), number) for number in numbers]
         parts: list[list[bits.Packed]] = []
-        for low, sites in _blocks(taken):
-            alleles = real.haplotypes(int(sites[0]), int(sites[-1]) + 1)[sites - sites[0]]
+        for low, sites in _blocks(taken, bits.sites_at_once(2 * max(len(rows), made.n_people))):
+            alleles = _alleles(real, sites)
             members, nonmembers, reference = (alleles[:, c] for c in columns)
             pseudo = _pseudo_alleles(made, place[sites])
             born = children.block(members, nonmembers, low)
-            leaky = leak.block(pseudo, nonmembers)
-            parts.append([bits.pack(x) for x in (members, born, nonmembers, reference, pseudo, leaky)])
+            parts.append([bits.pack(x) for x in (members, born, nonmembers, reference)])
+            for panel_file, group in zip(
+                filed, (alleles[:, everybody], pseudo, leak.block(pseudo, nonmembers)), strict=True
+            ):
+                panel_file.rows.write(low, bits.pack(group).rows)
     joined = [
         bits.Packed(np.concatenate([p.rows for p in group]), group[0].number) for group in zip(*parts, strict=True)
     ]
-    return Panels(*joined, cm, len(place), int((place[taken] >= 0).sum()))
+    return Panels(filed[0], *joined, *filed[1:], cm, len(place), int((place[taken] >= 0).sum()))
 
 
 def _check(panel: Panel) -> None:
@@ -159,9 +177,9 @@ def _taken(sites: int) -> np.ndarray:
     return np.unique(np.linspace(0, sites - 1, min(sites, MOST_SITES)).round().astype(np.int64))
 
 
-def _blocks(taken: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    for low in range(0, len(taken), BLOCK):
-        yield low, taken[low : low + BLOCK]
+def _blocks(taken: np.ndarray, size: int) -> Iterator[tuple[int, np.ndarray]]:
+    for low in range(0, len(taken), size):
+        yield low, taken[low : low + size]
 
 
 def _columns(rows: np.ndarray, some: np.ndarray) -> np.ndarray:
@@ -174,9 +192,16 @@ def _pseudo_alleles(made: Genotypes, place: np.ndarray) -> np.ndarray:
     """Alleles int8 (sites, 2 people) of the rows `place`, 0 where it is -1."""
     alleles, there = np.zeros((len(place), 2 * made.n_people), dtype=np.int8), place >= 0
     if there.any():
-        low, high = int(place[there].min()), int(place[there].max()) + 1
-        alleles[there] = made.haplotypes(low, high)[place[there] - low]
+        alleles[there] = _alleles(made, place[there])
     return alleles
+
+
+def _alleles(file: Genotypes, sites: np.ndarray) -> np.ndarray:
+    """Alleles int8 (sites, 2 people); sites far apart are read one by one, as those between them would fill memory."""
+    low, high = int(sites.min()), int(sites.max()) + 1
+    if high - low < 2 * len(sites):
+        return file.haplotypes(low, high)[sites - low]
+    return np.concatenate([file.haplotypes(site, site + 1) for site in sites.tolist()])
 
 
 class _Children:

@@ -1,6 +1,13 @@
-"""The audit: which artefacts there are, their checksums, and the digest of the people they were made from."""
+"""The audit: which artefacts there are, their checksums, and the digest of the people they were made from.
+
+Every file under results/ is of one kind, by its path. What was made from people must not be older than their table,
+and must name no other people where it names any (as evidence does). What this cannot see: a file without that digest
+that is newer than the table but was made from an older one; Snakemake, which runs again what has newer inputs, sees it.
+"""
 
 import hashlib
+import json
+import os
 import stat
 from pathlib import Path
 
@@ -12,66 +19,94 @@ from pseudocohort.measures.line import save_evidence
 from pseudocohort.release.contents import STAMP
 from pseudocohort.release.files import is_plain, sha256
 
-OF_NOBODY = ("run_config.yaml",)  # artefacts that no person is behind: they may be older than the import
-SECRET = ("secret", "pedigree.npz", "mosaic", "real/attacks", "real/out_of_fold.parquet", "real/network_checkpoint")
+ARTEFACT, SECRET, INPUT, BEHIND = "artefact", "secret", "input", "behind the audit"
+OF_NOBODY = (
+    "run_config.yaml",
+    "real/import/scoring_files_checked",
+)  # no person is behind: may be older than the import
+# Kind by path under results/, of folders with all that is in them; the longest that fits counts.
+KINDS = {
+    **dict.fromkeys(
+        ("real", "synthetic", "weights", "model", "association", "association_hits", "ld_scores"), ARTEFACT
+    ),
+    **dict.fromkeys(("comparison", "evaluation", "disclosure", "figures", "report.html", "run_config.yaml"), ARTEFACT),
+    **dict.fromkeys(("secret", "pedigree.npz", "mosaic", "real/attacks"), SECRET),
+    **dict.fromkeys(("real/out_of_fold.parquet", "real/network_checkpoint"), SECRET),
+    **dict.fromkeys(("demo", "planted", "dictionary_draft.tsv"), INPUT),  # made before people are imported
+    **dict.fromkeys(("audit.json", "gate.json", "gate.html", "release"), BEHIND),
+}
 
 
-def artefacts(results: str | Path, paths: list[str]) -> dict[str, str]:
-    """SHA-256 by path under results, of files and of the files of folders.
+def kind_of(name: str) -> str | None:
+    """The kind of a file by its path under results/; None for one that no rule makes."""
+    path = Path(name)
+    return next((KINDS[p] for p in map(Path.as_posix, (path, *path.parents)) if p in KINDS), None)
 
-    InputError for a symbolic link: what it points to may be anything.
+
+def found_files(results: str | Path) -> dict[str | None, list[str]]:
+    """Paths under results/ by kind, sorted; without what is half-written, and Snakemake's time stamps.
+
+    Folders behind symbolic links are told as files: what they point to may be anything.
     """
     root, found = Path(results), {}
-    for path in map(Path, paths):
-        inside = sorted(p for p in path.rglob("*") if p.is_file() and p.name != STAMP)
-        for file in inside if path.is_dir() else [path]:
-            if not is_plain(file, root):
-                raise InputError(
-                    f"{file} is missing or no plain file",
-                    where=str(file),
-                    expected="a file that the workflow wrote",
-                    remedy="delete it and run the workflow again",
-                )
-            found[file.relative_to(root).as_posix()] = sha256(file)
-    return found
+    for folder, folders, names in os.walk(root):
+        links = [name for name in folders if (Path(folder) / name).is_symlink()]
+        folders[:] = [name for name in folders if name not in links and not name.startswith(".partial-")]
+        for name in (*links, *names):
+            if name != STAMP and not name.startswith(".partial-"):
+                path = (Path(folder) / name).relative_to(root).as_posix()
+                found.setdefault(kind_of(path), []).append(path)
+    return {kind: sorted(names) for kind, names in found.items()}
 
 
-def stale(results: str | Path, paths: dict[str, str]) -> list[str]:
-    """Artefacts of people that are older than the table of the people."""
+def stale(results: str | Path, names: list[str], digest: str) -> list[str]:
+    """Artefacts of people that are older than the table of the people, or name others. digest: of the people."""
     root = Path(results)
     made = (root / "real/people.parquet").stat().st_mtime
-    return [name for name in paths if name not in OF_NOBODY and (root / name).stat().st_mtime < made]
+    names = [name for name in names if name not in OF_NOBODY]
+    return [n for n in names if (root / n).stat().st_mtime < made or _people_of(root / n) not in (None, digest)]
 
 
-def secrets(results: str | Path) -> list[dict]:
-    """The secret files that are there, as path, mode and bytes; their mode should be 0600."""
-    root, found = Path(results), []
-    for name in SECRET:
-        path = root / name
-        for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
-            if file.is_file():
-                mode = stat.S_IMODE(file.stat().st_mode)
-                found.append({"path": file.relative_to(root).as_posix(), "mode": f"{mode:04o}"})
-    return found
+def _people_of(path: Path) -> str | None:
+    """The digest of the people that a file names; None if it names none."""
+    if path.suffix != ".json":
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return None  # the gate says which evidence is broken
+    people = content.get("people") if isinstance(content, dict) else None
+    return people.get("digest") if isinstance(people, dict) else None
 
 
-def write_audit(
-    output: str | Path, results: str | Path, paths: list[str], people: pd.DataFrame, withdrawn: int
-) -> dict:
+def write_audit(output: str | Path, results: str | Path, people: pd.DataFrame, withdrawn: int) -> dict:
     """Write results/audit.json; returns it.
 
-    paths: artefacts, files and folders.  withdrawn: ids on the list of withdrawals.  InputError where an artefact is
-    older than the table of the people, or a secret file may be read by others.
+    withdrawn: ids on the list of withdrawals.  `others` are files that no rule makes: they are named, not looked at.
+    InputError for a symbolic link, where an artefact is older than the table of the people or of others, or where a
+    secret file may be read by others.
     """
-    found = artefacts(results, paths)
-    if old := stale(results, found):
+    root, found = Path(results), found_files(results)
+    artefacts, secret = found.get(ARTEFACT, []), found.get(SECRET, [])
+    digest = people_digest(people)
+    if links := [name for name in (*artefacts, *secret) if not is_plain(root / name, root)]:
         raise InputError(
-            f"{len(old)} artefacts are older than the people they should be made from, the first is {old[0]}",
-            where=f"{results}/{old[0]}",
-            expected="files that were made after the last import of the people",
-            remedy="run the workflow again (after `snakemake --touch` everything must be made anew: make clean)",
+            f"{root / links[0]} is no plain file",
+            where=str(root / links[0]),
+            expected="a file that the workflow wrote",
+            remedy="delete it and run the workflow again",
         )
-    kept = secrets(results)
+    drawn = [name for name in secret if not name.startswith("secret/")]  # the seed is of nobody
+    if old := stale(root, [*artefacts, *drawn], digest):
+        raise InputError(
+            f"{len(old)} artefacts are older than the people they should be made from, or of others: "
+            + ", ".join(old[:3]) + (" and more" if len(old) > 3 else ""),
+            where=f"{results}/{old[0]}",
+            expected="files that were made after the last import of the people, and from them",
+            remedy="run the workflow again, and delete what it makes no more "
+            "(after `snakemake --touch` everything must be made anew: make clean)",
+        )  # fmt: skip
+    kept = [{"path": name, "mode": f"{stat.S_IMODE((root / name).stat().st_mode):04o}"} for name in secret]
     if bare := [s for s in kept if s["mode"] != "0600"]:
         raise InputError(
             f"{bare[0]['path']} is secret and has mode {bare[0]['mode']}",
@@ -79,13 +114,14 @@ def write_audit(
             expected="mode 0600 for every secret file",
             remedy=f"chmod 600 {results}/{bare[0]['path']}",
         )
-    digest = people_digest(people)
+    sums = {name: sha256(root / name) for name in artefacts}
     content = {
         "schema_version": 1,
         "people": {"digest": digest, "people": len(people), "on_the_list_of_withdrawals": withdrawn},
-        "artefacts": {name: {"sha256": total, "people": digest} for name, total in found.items()},
+        "artefacts": {name: {"sha256": total, "people": digest} for name, total in sums.items()},
         "secret": kept,
-        "together": hashlib.sha256("".join(sorted(found.values())).encode()).hexdigest(),
+        "others": found.get(None, []),
+        "together": hashlib.sha256("".join(sorted(sums.values())).encode()).hexdigest(),
     }
     save_evidence(output, content)
     return content

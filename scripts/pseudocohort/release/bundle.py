@@ -50,18 +50,18 @@ def build(
     if set(files) != set(gate["files"]):
         _changed(str(gate_path), "the list of files")
     with atomic_directory(folder) as part:
+        sums = {}
         for name, source in files.items():
-            if source.is_symlink() or sha256(source) != gate["files"][name]:
+            if source.is_symlink():
                 _changed(str(source), name)
-            place(source, part / name)
-        place(Path(gate_path), part / "evidence/gate.json")
+            sums[name] = place(source, part / name)
+            if sums[name] != gate["files"][name]:
+                _changed(str(source), name)
+        sums["evidence/gate.json"] = place(Path(gate_path), part / "evidence/gate.json")
         (part / "sbom.json").write_text(bill_of_materials(facts["made"]), encoding="utf-8")
-        listed = [
-            {"name": p.relative_to(part).as_posix(), "size": p.stat().st_size, "sum": sha256(p)}
-            for p in sorted(part.rglob("*"))
-            if p.is_file()
-        ]
-        told = facts | {"files": listed, "size": sum(f["size"] for f in listed), "gate": sha256(gate_path)}
+        sums["sbom.json"] = sha256(part / "sbom.json")
+        listed = [{"name": n, "size": (part / n).stat().st_size, "sum": total} for n, total in sorted(sums.items())]
+        told = facts | {"files": listed, "size": sum(f["size"] for f in listed), "gate": sums["evidence/gate.json"]}
         for name, text in papers(told).items():
             (part / name).write_text(text, encoding="utf-8")
         for path in (*part.glob("*.md"), *part.glob("*.html"), part / "sbom.json"):
@@ -72,7 +72,7 @@ def build(
                     expected="texts without ids of people and without traces of this machine",
                     remedy="correct the texts under release",
                 )
-        write_sums(part)
+        write_sums(part, sums)
         return verify(part, whole=False)
 
 

@@ -1,7 +1,8 @@
 """Plain files, their checksums, and a release folder that holds what its checksums say and nothing else."""
 
+import fcntl
+import hashlib
 import os
-import shutil
 from pathlib import Path
 
 from pseudocohort.errors import InputError
@@ -16,23 +17,42 @@ def is_plain(path: Path, root: Path) -> bool:
     return path.is_file() and not any(step.is_symlink() for step in inside)
 
 
-def place(source: Path, target: Path) -> None:
-    """Put a file into the release: a second name of the same bytes where the file system can, else a copy.
+def place(source: Path, target: Path) -> str:
+    """Copy a file into the release; returns the SHA-256 of what was written.
 
-    The workflow replaces its files by renaming and never writes into them, so that a later run leaves a release alone.
+    Never a second name of the same bytes: whoever changed the one would change the other. Where the file system can,
+    the two share their blocks until one is changed. A symbolic link is not followed: OSError.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
+    total = hashlib.sha256()
+    with os.fdopen(os.open(source, os.O_RDONLY | os.O_NOFOLLOW), "rb") as taken, target.open("xb") as put:
+        shared = _share_blocks(taken.fileno(), put.fileno())
+        while piece := taken.read(2**22):
+            total.update(piece)
+            if not shared:
+                put.write(piece)
+    return total.hexdigest()
+
+
+def _share_blocks(source: int, target: int) -> bool:
+    """Make an empty file hold what another does without copying it (Linux' FICLONE); whether that could be done."""
     try:
-        os.link(source, target, follow_symlinks=False)
+        fcntl.ioctl(target, 0x40049409, source)
     except OSError:
-        shutil.copyfile(source, target)
+        return False
+    return True
 
 
-def write_sums(folder: Path) -> None:
-    """SHA256SUMS of all files of a folder, as `sha256sum --check` reads it."""
+def write_sums(folder: Path, known: dict[str, str]) -> None:
+    """SHA256SUMS of all files of a folder, as `sha256sum --check` reads it; all are made read-only.
+
+    known: sums by name of those that were placed.
+    """
     names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name != SUMS)
-    lines = "".join(f"{sha256(folder / name)}  {name}\n" for name in names)
+    lines = "".join(f"{known.get(name) or sha256(folder / name)}  {name}\n" for name in names)
     (folder / SUMS).write_text(lines, encoding="utf-8", newline="\n")
+    for name in (*names, SUMS):
+        (folder / name).chmod(0o444)
 
 
 def verify(folder: str | Path, whole: bool = True) -> int:

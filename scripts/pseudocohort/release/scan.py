@@ -1,26 +1,47 @@
-"""What must not be in a file that leaves: ids of real people, planted markers, and traces of the machine.
+"""What must not be in a file that leaves: ids of real people, and traces of the machine.
 
-Files are read as text (compressed ones unpacked) and cut into words; a word that is an id of a real person is found
-in time linear in the file's size. Ids that are short plain numbers are words of every table of numbers; these are
-looked for where ids stand: in columns of text, in the first column of .psam and tables, and in VCF headers.
+Files are read as text, compressed ones and the pictures in pages unpacked. An id is a run of letters and digits, or
+several such runs joined by other marks (JP-7_X, FAM1:ID2, `a b`); it is found wherever it does not begin or end in the
+midst of a run, in time linear in the file's size: runs are looked up in a set, and texts of the form of joined ids
+(a pattern a form, not one an id) where all but chance has been excluded. What it cannot see: an id in other letters
+(lower case for upper), inside a longer run of letters, digits or Japanese, or in pixels.
+
+Ids that are short numbers, or of one or two characters, are words of every table and text; these are looked for where
+ids stand: in columns of ids, and among the samples of a VCF.
 """
 
+import base64
+import binascii
 import getpass
 import gzip
+import html
+import json
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 CHUNK = 2**22
-_WORD = re.compile(rb"[^\s\x00-\x1f\",;:=|<>(){}\[\]'/\\]+")
-_NUMBER = re.compile(r"[-+]?\d{1,9}(\.\d+)?")
 BINARY = (".pgen", ".tbi", ".csi", ".png")
+ID_COLUMNS = {
+    "person", "iid", "sample", "sample_id", "sid", "father", "pat", "mother", "mat", "family", "fid", "family_id",
+}  # fmt: skip
+CHROMOSOME = {"chrom", "chromosome", "chr"}  # a first column that holds no ids, but numbers that may be ids
+_NUMBER = re.compile(r"[-+]?\d{1,9}(\.\d+)?")
+_RUNS = re.compile(rb"[0-9A-Za-z]+|[\x80-\xff]+|[^0-9A-Za-z\x80-\xff]+")
+_PICTURE = re.compile(rb";base64,([A-Za-z0-9+/]+=*)")
+# Texts cut into runs by bytes.translate and split, several times as fast as a regular expression.
+_ASCII = bytes(c if c < 128 and chr(c).isalnum() else 32 for c in range(256))
+_OTHER = bytes(c if c >= 128 else 32 for c in range(256))
+# Four bytes of a VCF, 0|0, 0|1, 1|0 or 1|1 and a tab, as a little-endian number without the bits of the two alleles.
+_CALL, _ALLELES = 0x09307C30, 0x00010001
 
 
 class Machine(NamedTuple):
@@ -31,31 +52,64 @@ class Machine(NamedTuple):
     host: str
 
 
-def this_machine(directory: str | Path | None = None) -> Machine:
-    """The working directory, the user's home, the user's and the host's name."""
+def this_machine(directory: str | Path | None = None, inputs: Iterable[str | Path] = ()) -> Machine:
+    """The working directory, the user's home, the folders of input files, the user's and the host's name."""
     folders = {str(Path(directory or os.getcwd()).resolve()), str(Path.home())}
+    for path in map(Path, inputs):  # as they are written, and where links lead; relative ones may be words of any text
+        folders |= {str(folder) for folder in (path.parent, path.resolve().parent) if folder.is_absolute()}
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a user without a name, as in some containers
         user = ""
-    return Machine(tuple(sorted(f for f in folders if len(f) > 1)), user, socket.gethostname())
+    # `/data` may be a part of any path in a text; with what follows it is told as one of this machine
+    folders = {folder if folder.count("/") > 1 else folder + "/" for folder in folders if len(folder) > 1}
+    return Machine(tuple(sorted(folders)), user, socket.gethostname())
 
 
 class Words(NamedTuple):
-    """ids: words of letters, or long numbers, that are looked for everywhere; plain: short numbers, looked for in
-    columns of ids alone."""
+    """What is looked for. runs: ids of one run.  joined: by pattern, ids of its form and one run of each of them.
+    plain: short numbers and the like, looked for in columns of ids alone."""
 
-    ids: frozenset[bytes]
+    runs: frozenset[bytes]
+    joined: dict[bytes, tuple[frozenset[bytes], frozenset[bytes]]]
     plain: frozenset[bytes]
 
 
-def words_of(ids: list[str], markers: list[str] = ()) -> Words:
-    """Ids of real people, and marker values planted by a test, as `Words`."""
-    plain = {i for i in ids if _NUMBER.fullmatch(i)}
-    return Words(
-        frozenset(w.encode() for w in {*ids, *markers} - plain),
-        frozenset(w.encode() for w in plain),
-    )
+def words_of(ids: Iterable[str]) -> Words:
+    """Ids of real people as `Words`, and as pages and JSON write them."""
+    ids = set(ids)
+    plain = {word for word in ids if _is_plain(word)}
+    escaped = [(word, html.escape(word), json.dumps(word)[1:-1]) for word in ids - plain]
+    sought = {word.encode(): _RUNS.findall(word.encode()) for forms in escaped for word in forms}
+    carried = Counter(run for runs in sought.values() for run in runs if _is_run(run))
+    forms: dict[bytes, tuple[set[bytes], set[bytes]]] = {}
+    for word, runs in sought.items():
+        if len(runs) > 1 or word.isdigit() or not _is_run(word):
+            ids_of_form, keys = forms.setdefault(_form(runs), (set(), set()))
+            ids_of_form.add(word)
+            keys.add(min(filter(_is_run, runs), key=carried.__getitem__))
+    joined = {form: (frozenset(words), frozenset(keys)) for form, (words, keys) in forms.items()}
+    single = frozenset(sought).difference(*(words for words, _ in joined.values()))
+    return Words(single, joined, frozenset(word.encode() for word in plain))
+
+
+def _is_plain(word: str) -> bool:
+    """Would the id be found by chance in any table or text?"""
+    digits, letters = sum(c.isdigit() for c in word), any(c.isalpha() for c in word)
+    return bool(len(word) <= 2 or _NUMBER.fullmatch(word) or (not letters and digits <= 5))
+
+
+def _is_run(run: bytes) -> bool:
+    return run[:1].isalnum() or run[0] >= 128
+
+
+def _form(runs: list[bytes]) -> bytes:
+    """The pattern of all ids of the same form: where one may begin, and what it would be."""
+    kinds = [rb"[0-9A-Za-z]+" if r[:1].isalnum() else rb"[\x80-\xff]+" if _is_run(r) else re.escape(r) for r in runs]
+    begin = rb"(?<!%s)" % kinds[0].rstrip(b"+") if _is_run(runs[0]) else b""
+    if len(runs) == 1 and runs[0].isdigit():  # a long number is no id where it is the decimals of another
+        begin, kinds = rb"(?<![0-9A-Za-z])(?<!\d\.)", [rb"\d+(?![0-9A-Za-z]|\.\d)"]
+    return begin + rb"(?=(" + b"".join(kinds) + rb"))"
 
 
 def traces(path: str | Path, words: Words, machine: Machine) -> list[str]:
@@ -66,73 +120,99 @@ def traces(path: str | Path, words: Words, machine: Machine) -> list[str]:
     if path.suffix == ".parquet":
         return _in_parquet(path, words, machine)
     found: dict[str, None] = {}
+    columns = None
     for text in _chunks(path):
-        if not words.ids.isdisjoint(_parts(text)):
-            found["an id of a real person"] = None
-        if words.plain and not words.plain.isdisjoint(_first_columns(text)):
-            found["an id of a real person in the first column"] = None
-        if words.plain and text.startswith(b"##") and not words.plain.isdisjoint(_vcf_people(text)):
-            found["an id of a real person in the header"] = None
-        found |= dict.fromkeys(_of_machine(text, machine))
+        lines = text.splitlines() if words.plain and columns != () else []
+        if columns is None and (
+            head := next((line for line in lines if line.strip() and not line.startswith(b"##")), None)
+        ):
+            cells = head.split(b"\t")
+            columns = _id_columns(cells)
+            if b"FORMAT" in cells[8:9] and not words.plain.isdisjoint(cells[9:]):
+                found["an id of a real person among the samples"] = None
+        if columns and not words.plain.isdisjoint(_cells(lines, columns)):
+            found["an id of a real person in a column of ids"] = None
+        for part in (text, *_pictures(text)):
+            if _holds_id(part, words):
+                found["an id of a real person"] = None
+            found |= dict.fromkeys(_of_machine(part, machine))
     return list(found)
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
-    """Pieces of whole lines of a file, unpacked; a line longer than CHUNK is cut at a blank."""
+    """A text, unpacked, in pieces of whole lines; of a VCF's records only what is not plainly genotypes."""
     opened = gzip.open if path.suffix == ".gz" else open
+    kept = _without_calls if path.name.endswith((".vcf", ".vcf.gz")) else None
     with opened(path, "rb") as file:
-        rest = b""
-        while piece := file.read(CHUNK):
-            text = rest + piece
-            cut = max(text.rfind(b"\n"), text.rfind(b"\t"), text.rfind(b" ")) + 1
-            yield text[:cut]
-            rest = text[cut:]
-        if rest:
-            yield rest
+        while lines := file.readlines(CHUNK):
+            yield b"".join(map(kept, lines) if kept else lines)
 
 
-def _parts(text: bytes) -> Iterator[bytes]:
-    """Words, and the pieces of words that a dash, a dot or an underscore joins, singly and in runs from the start."""
-    for word in set(_WORD.findall(text)):
-        yield word
-        yield word.strip(b".-_!?*`#")
-        for mark in (b"_", b"-", b"."):
-            pieces = word.split(mark)
-            if 1 < len(pieces) <= 8:
-                yield from pieces
-                yield from (mark.join(pieces[:k]) for k in range(2, len(pieces)))
-                yield from (mark.join(pieces[-k:]) for k in range(2, len(pieces)))
+def _without_calls(line: bytes) -> bytes:
+    """A line of a VCF; a record, whose calls are all 0|0, 0|1, 1|0 or 1|1 and nothing else, without them."""
+    fields = line.split(b"\t", 9)
+    if line.startswith(b"#") or len(fields) < 10 or len(fields[9]) % 4 or not fields[9].endswith(b"\n"):
+        return line
+    calls = np.frombuffer(fields[9][:-1] + b"\t", dtype="<u4")
+    if (calls & ~np.uint32(_ALLELES) != _CALL).any():
+        return line
+    return b"\t".join(fields[:9]) + b"\n"
 
 
-def _first_columns(text: bytes) -> Iterator[bytes]:
-    return (line.split(b"\t", 1)[0].strip() for line in text.splitlines() if b"\t" in line)
+def _pictures(text: bytes) -> Iterator[bytes]:
+    """Files that are part of a page as base64, such as its SVG figures."""
+    for found in _PICTURE.findall(text):
+        try:
+            yield base64.b64decode(found)
+        except binascii.Error:
+            continue  # of a length that base64 has not: the text is looked through as it stands
 
 
-def _vcf_people(text: bytes) -> Iterator[bytes]:
-    for line in text.splitlines():
-        if line.startswith(b"#CHROM"):
-            yield from line.split(b"\t")[9:]
+def _id_columns(header: list[bytes]) -> tuple[int, ...]:
+    """Places of the columns that hold ids by their name, and of the first, whose name may be anything."""
+    names = [name.strip().lstrip(b"#").lower().decode(errors="replace") for name in header]
+    found = [place for place, name in enumerate(names) if name in ID_COLUMNS]
+    first = [0] if len(names) > 1 and names[0] not in CHROMOSOME | ID_COLUMNS else []
+    return tuple(first + found)
+
+
+def _cells(lines: list[bytes], columns: tuple[int, ...]) -> Iterator[bytes]:
+    """The cells of some columns (in ascending order) of a table's lines."""
+    for line in lines:
+        cells = line.split(b"\t", columns[-1] + 1)
+        yield from (cells[place].strip() for place in columns if place < len(cells))
+
+
+def _holds_id(text: bytes, words: Words) -> bool:
+    runs = {*text.translate(_ASCII).split(), *text.translate(_OTHER).split()}
+    if not words.runs.isdisjoint(runs):
+        return True
+    forms = [(form, ids) for form, (ids, keys) in words.joined.items() if not keys.isdisjoint(runs)]
+    return any(not ids.isdisjoint(re.findall(form, text)) for form, ids in forms)
 
 
 def _in_parquet(path: Path, words: Words, machine: Machine) -> list[str]:
-    """Columns of text, names of columns and metadata."""
+    """Columns of text, columns of ids, names of columns and metadata."""
     found: dict[str, None] = {}
-    everything = words.ids | words.plain
     with pq.ParquetFile(path) as file:
         schema = file.schema_arrow
         head = "\n".join([*schema.names, *(f"{k!r} {v!r}" for k, v in (schema.metadata or {}).items())]).encode()
-        if not words.ids.isdisjoint(_parts(head)):
+        if _holds_id(head, words):
             found["an id of a real person in its metadata"] = None
         found |= dict.fromkeys(_of_machine(head, machine))
-        named = [f.name for f in schema if _is_text(f.type)]
+        of_ids = {schema.names[place] for place in _id_columns([name.encode() for name in schema.names])}
+        named = [f.name for f in schema if _is_text(f.type) or (f.name in of_ids and pa.types.is_integer(f.type))]
         for batch in file.iter_batches(columns=named) if named else ():
             for name in named:
                 column = batch.column(name)
                 column = column.dictionary if isinstance(column, pa.DictionaryArray) else column
-                values = {str(v).encode() for v in column.unique().to_pylist() if v is not None}
-                if not everything.isdisjoint(values):
+                values = {
+                    v if isinstance(v, bytes) else str(v).encode() for v in column.drop_null().unique().to_pylist()
+                }
+                text = b"\n".join(values)
+                if _holds_id(text, words) or (name in of_ids and not words.plain.isdisjoint(values)):
                     found[f"an id of a real person in column {name}"] = None
-                found |= dict.fromkeys(_of_machine(b"\n".join(values), machine))
+                found |= dict.fromkeys(_of_machine(text, machine))
     return list(found)
 
 
@@ -146,12 +226,14 @@ def _of_machine(text: bytes, machine: Machine) -> list[str]:
     """Folders, user and host, as a word or a part of a path."""
     found = ["a folder of this machine"] if any(folder.encode() in text for folder in machine.folders) else []
     for what, name in (("user", machine.user), ("host", machine.host)):
+        if not name or name.encode() not in text:  # much faster than the patterns
+            continue
         word = re.escape(name.encode())
         # A name such as `root` or `data` is a word of any text; it tells of a machine in a path or an address only.
         address = rb"%s@" % word if what == "user" else rb"@%s(?![\w-])" % word
         pattern = rb"(?:home/|Users/|\\)%s(?![\w-])|(?<![\w-])%s" % (word, address)
         if len(name) >= 6 and not name.isalpha():
             pattern += rb"|(?<![\w-])%s(?![\w-])" % word
-        if name and re.search(pattern, text):
+        if re.search(pattern, text):
             found.append(f"the name of the {what}")
     return found

@@ -19,7 +19,7 @@ BELOW = tuple(f"{kind}_true_positives_{rate}" for kind in ("genome", "relative",
 GAPS = (  # what is not covered, in words.ja.yaml, too
     "Attacks other than these, and attackers who know more: other relatives of a target, the pedigree, the seed.",
     "Sex chromosomes and mitochondrial DNA: the attacks read the autosomes.",
-    "More than 10,000 pseudo people, 10,000 others and 200,000 sites a chromosome: beyond these a part is read.",
+    "More than 10,000 others and 200,000 sites a chromosome: beyond these a part is read.",
     "People unlike the holdout: the non-members and the reference panel are of the same cohort as the founders.",
     "What scores tell of items, and what is learnt of a group as a whole: that is what the data are made for.",
 )

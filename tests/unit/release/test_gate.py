@@ -2,15 +2,19 @@
 
 import gzip
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from pseudocohort.cohort.dictionary import Dictionary, Item
 from pseudocohort.cohort.digests import people_digest, people_facts
 from pseudocohort.errors import InputError
-from pseudocohort.measures.line import save_lines
+from pseudocohort.measures import catalogue as book
+from pseudocohort.measures.line import measure, save_evidence, save_lines
 from pseudocohort.release import gate
+from pseudocohort.release.levels import above_level
 from release_run import (
     CONTROLS,
     RELEASE,
@@ -24,12 +28,26 @@ from release_run import (
 )
 
 
+def required() -> tuple[str, ...]:
+    return (*(key for keys in gate.REQUIRED.values() for key in keys), *gate.COPIED)
+
+
+def disclosed(results: Path, part: str, lines: list[dict]) -> None:
+    """Other lines in a file of disclosure, and a summary and an audit that fit."""
+    name = f"disclosure/{part}.json"
+    facts = people_facts(cohort())
+    save_lines(results / name, lines, people=facts, controls=CONTROLS, files=files_of(results))
+    digests = {n: json.loads((results / n).read_text())["digest"] for n in gate.EVIDENCE[1:]}
+    save_evidence(results / gate.SUMMARY, {"metrics": [], "parts": digests, "people": facts})
+    audit(results, cohort())
+
+
 def test_utility_may_fall_short_but_disclosure_may_not(results):
     write_evidence(results, cohort(), auc=0.61)
     found = short(asked(results))
     assert list(found) == ["goals"]
     assert found["goals"][0] == "genome_membership: 0.61 (beyond; goal ≤ 0.6)"
-    looser = {key: {"at_most": 0.7} for keys in gate.REQUIRED.values() for key in keys}
+    looser = {key: {"at_most": 0.7} for key in required()}
     answer = asked(results, goals=looser)
     assert answer["complete"]
     assert answer["changed_goals"][0] == "genome_membership: ≤ 0.7 (written: ≤ 0.6)"
@@ -38,7 +56,7 @@ def test_utility_may_fall_short_but_disclosure_may_not(results):
 
 def test_a_required_goal_cannot_be_taken_away(results):
     write_evidence(results, cohort(), auc=0.99)
-    nothing = dict.fromkeys(key for keys in gate.REQUIRED.values() for key in keys)
+    nothing = dict.fromkeys(required())
     found = short(asked(results, goals=nothing))
     assert found == {"goals": [f"{key}: its goal was removed" for key in nothing]}
 
@@ -71,11 +89,66 @@ def test_a_file_slipped_into_the_associations_is_not_released_and_one_outside_th
 
 
 def test_an_interval_that_reaches_the_goal_is_not_enough(results):
-    for name in ("genomes", "items", "joint"):
-        save_lines(results / f"disclosure/{name}.json", attacked(name, 0.62, interval=(0.58, 0.66)),
-                   people=people_facts(cohort()), controls=CONTROLS, files=files_of(results))  # fmt: skip
+    disclosed(results, "genomes", attacked("genomes", 0.62, reach=0.04))
     found = short(asked(results))
     assert "unclear" in found["goals"][0]
+
+
+def test_of_membership_the_whole_interval_must_meet_the_goal_and_needed_people_are_told(results):
+    lines = attacked("genomes", 0.56, reach=0.08, nonmembers=200)
+    disclosed(results, "genomes", lines)
+    found = short(asked(results))
+    assert list(found) == ["goals"]
+    text = "within, but its 95 % interval, 0.48 to 0.64, reaches beyond: 200 non-members, about 800 would do"
+    assert found["goals"][0] == f"genome_membership: 0.56 ({text} if the value stays; goal ≤ 0.6)"
+    assert len(found["goals"]) == 3
+    disclosed(results, "genomes", [line | {"interval": None} for line in lines])
+    assert "without an interval" in short(asked(results))["goals"][0]
+    disclosed(results, "genomes", attacked("genomes", 0.56, reach=0.03))
+    disclosed(results, "items", [line | {"interval": [0, 0.9]} if line["key"] == "anonymeter_risk" else line
+                                 for line in attacked("items", 0.5)])  # fmt: skip
+    assert asked(results)["complete"]  # the risk's interval is told and not judged
+
+
+def test_every_measure_of_membership_with_a_goal_is_judged_by_its_interval():
+    known = {key for key, entry in book.catalogue().items() if entry["group"] == "disclosure" and "goal" in entry}
+    assert {key for key in known if key.endswith(("_membership", "_true_positives_1"))} == set(gate.SURE)
+    assert set(required()) <= known
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "floor", "verdict"),
+    [
+        ("copied_windows", 0.82, 0.57, "beyond"),  # 1 cM of the demo, `mendelian`
+        ("copied_windows", 0.60, 0.57, "within"),
+        ("near_copies", 0.001, 0.0, "beyond"),
+        ("near_copies", 0.002, 0.002, "within"),
+        ("few_families", 0.0001, None, "beyond"),
+        ("few_families", 0.0, None, "within"),
+    ],
+)
+def test_goals_of_copies_and_of_rare_alleles(key, value, floor, verdict):
+    assert book.judged([measure(key, value, floor=floor)])[0]["verdict"] == verdict
+
+
+def test_controls_that_cannot_be_judged_keep_the_gate_shut_and_tell_how_many_are_needed(results):
+    few = {"haplotypes": {"planted": {"passed": None, "needed": 120}, "null": {"passed": None}}}
+    write_evidence(results, cohort(), controls=few)
+    found = short(asked(results))
+    assert list(found) == ["controls"]
+    assert found["controls"][:2] == [
+        "disclosure/genomes.json: haplotypes: too few to judge the planted control; 120 are needed",
+        "disclosure/genomes.json: haplotypes: too few to judge the null control",
+    ]
+
+
+def test_copies_must_be_told_and_meet_their_goals(results):
+    lines = attacked("genomes", 0.5)
+    disclosed(results, "genomes", [line for line in lines if line["key"] != "near_copies"])
+    assert short(asked(results)) == {"controls": ["disclosure/genomes.json: nothing is told of near_copies"]}
+    more = [line | {"value": 0.9} if line["key"] == "few_families" else line for line in lines]
+    disclosed(results, "genomes", more)
+    assert short(asked(results)) == {"goals": ["few_families: 0.9 (beyond; goal ≤ 0.6)"]}
 
 
 def test_no_number_is_not_enough(results):
@@ -145,11 +218,76 @@ def test_a_known_seed_an_item_above_the_level_and_an_empty_datasheet(results):
     found = short(asked(results, seed_is_known=True, release=RELEASE | {"level": "standard", "contact": " "}))
     assert found == {
         "seed": ["the configuration names the seed"],
-        "levels": ["item income is strong"],
+        "levels": [
+            "genotypes, with scores, sex and stratum, are strong, the release is standard",
+            "item income is strong: phenotypes.tsv.gz, phenotypes.parquet, dictionary.tsv",
+        ],
         "datasheet": ["release.contact"],
     }
     found = short(asked(results, release=RELEASE | {"expires": "2001-01-01"}))
     assert found == {"datasheet": ["release.expires: the day is past"]}
+
+
+def test_items_without_a_level_keep_the_gate_shut_and_are_named(results):
+    for name in ("real", "synthetic"):
+        (results / name / "dictionary.tsv").write_text("item\ttype\nbmi\tcontinuous\nincome\tcount\n")
+    audit(results, cohort())
+    told = "no level is given to 2 rows of the dictionary, so they count as strong: bmi, income"
+    assert short(asked(results)) == {"levels": [told]}
+    lower = RELEASE | {"level": "open", "genotypes_level": "open"}
+    found = short(asked(results, release=lower))["levels"]
+    assert [text.split(":")[0] for text in found[1:]] == ["item bmi is strong", "item income is strong"]
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("evidence/evaluation/items.json", lambda p: p.write_text('{"metrics": [{"subject": "income"}]}')),
+        ("evidence/evaluation/items.json", lambda p: p.write_text('{"metrics": [{"subject": "inference of income"}]}')),
+        ("evidence/evaluation/heritability.json", lambda p: p.write_text('{"real": {"traits": {"income": [1]}}}')),
+        ("evidence/report.html", lambda p: p.write_text("<td>\nHousehold income</td>")),
+        ("evidence/run_config.yaml", lambda p: p.write_text("scoring_files: {income: [a.txt]}")),
+        ("association_hits.tsv", lambda p: p.write_text("trait\tchrom\nincome\t22\n")),
+        ("scores.parquet", lambda p: pd.DataFrame({"person": ["PC1"], "income": [0.1]}).to_parquet(p)),
+        ("association/associations.parquet", lambda p: pd.DataFrame({"beta:income": [0.1]}).to_parquet(p)),
+        ("association/income.tsv.gz", lambda p: p.write_bytes(gzip.compress(b"chromosome\n22\n"))),
+        ("association/other.tsv.gz-meta.yaml", lambda p: p.write_text('trait_description: ["Household income"]')),
+        ("dictionary.tsv", lambda p: p.write_text("item\ttype\nincome\tcount\n")),
+    ],
+)
+def test_an_item_above_the_level_is_found_in_every_file_that_names_it(tmp_path, name, write):
+    """The item was left out, so that it is an ignored row; what was never wanted may stand anywhere."""
+    left_out = Item("income", "count", role="ignore", level="strong", label="Household income")
+    never = Item("value", "nominal", role="ignore")
+    age = Item("years", "continuous", role="age", level="open")
+    path = tmp_path / "file"
+    write(path)
+    for level, above in (("standard", [f"item income is strong: {name}"]), ("strong", [])):
+        release = {"level": level, "genotypes_level": "open"}
+        assert list(above_level(Dictionary((age, left_out, never)), {name: path}, release)) == above
+
+
+def test_the_age_has_a_level_and_other_front_columns_have_the_one_of_the_genotypes(tmp_path):
+    path = tmp_path / "phenotypes.parquet"
+    pd.DataFrame({"person": ["PC1"], "sex": ["male"], "age": [40], "stratum": ["a"]}).to_parquet(path)
+    rows = (
+        Item("years", "continuous", role="age", level="standard"),
+        Item("sex", "binary", role="ignore", level="strong"),
+    )
+    release = {"level": "open", "genotypes_level": "standard"}
+    assert list(above_level(Dictionary(rows), {"phenotypes.parquet": path}, release)) == [
+        "genotypes, with scores, sex and stratum, are standard, the release is open",
+        "item years is standard: phenotypes.parquet",
+    ]
+
+
+def test_ids_that_only_the_inputs_name_are_looked_for(results):
+    (results / "report.html").write_text("<td>KIN-77-Oak</td><td>/mnt/vault/cohort/x.vcf</td>")
+    audit(results, cohort())
+    assert asked(results)["complete"]
+    found = short(asked(results, named={"KIN-77-Oak"}, paths=["/mnt/vault/cohort/chr{chrom}.vcf.gz"]))
+    assert found == {"traces": ["evidence/report.html: an id of a real person",
+                                "evidence/report.html: a folder of this machine"]}  # fmt: skip
 
 
 def test_a_file_changed_after_it_was_made_is_stale(results):

@@ -2,19 +2,18 @@
 
 import json
 import os
-import shutil
 import subprocess
 
 import pytest
 
-from pseudocohort.cohort.digests import people_digest
 from pseudocohort.errors import InputError
 from pseudocohort.measures import catalogue as book
 from pseudocohort.measures.line import save_evidence
 from pseudocohort.release import bundle, gate, scan
 from pseudocohort.release.contents import released_files
-from pseudocohort.release.files import verify
-from release_run import FACTS, RELEASE, asked, audit, cohort, released, short
+from pseudocohort.release.current import outdated, warning
+from pseudocohort.release.files import place, sha256, verify
+from release_run import FACTS, RELEASE, asked, cohort, released, short
 
 
 def test_complete_evidence_opens_the_gate_and_the_release_is_whole(results, tmp_path):
@@ -35,6 +34,17 @@ def test_complete_evidence_opens_the_gate_and_the_release_is_whole(results, tmp_
     assert "association/.snakemake_timestamp" not in names
     done = subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=folder, capture_output=True)
     assert done.returncode == 0
+
+
+def test_a_release_is_its_own_and_read_only(results, tmp_path):
+    """What happens to the results later, even in place, leaves the release as it was."""
+    released(results, tmp_path / "out")
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o444}
+    assert {path.stat().st_nlink for path in files} == {1}
+    with (results / "synthetic/genotypes/chr22.pgen").open("r+b") as file:
+        file.write(b"other")
+    assert verify(tmp_path / "out") == len(files) - 1
 
 
 def test_a_shut_gate_releases_nothing(results, tmp_path):
@@ -64,8 +74,7 @@ def test_a_full_disk_or_a_killed_process_leaves_no_part_of_a_release(results, tm
         placed.append(target)
         if len(placed) > 3:
             raise OSError(28, os.strerror(28))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
+        return place(source, target)
 
     monkeypatch.setattr(bundle, "place", full)
     with pytest.raises(OSError, match="No space left"):
@@ -99,7 +108,10 @@ SMUGGLED = {
     "a time stamp that is not empty": (lambda f: (f / ".snakemake_timestamp").write_text("x"), "did not put there"),
     "a hidden file deeper": (lambda f: (f / "evidence/.snakemake_timestamp").touch(), "did not put there"),
     "a file less": (lambda f: (f / "sbom.json").unlink(), "lacks sbom.json"),
-    "another content": (lambda f: (f / "sbom.json").write_text("{}"), "another sbom.json"),
+    "another content": (
+        lambda f: (f / "sbom.json").chmod(0o644) or (f / "sbom.json").write_text("{}"),
+        "another sbom.json",
+    ),
     "a list less": (lambda f: (f / "SHA256SUMS").unlink(), "no list of checksums"),
 }
 
@@ -113,17 +125,27 @@ def test_what_was_smuggled_into_a_release_is_refused(results, tmp_path, how):
         verify(tmp_path / "out")
 
 
-def test_secrets_that_others_may_read_and_old_artefacts_stop_the_audit(results):
-    (results / "secret").mkdir()
-    (results / "secret/seed").write_text("1")
-    (results / "secret/seed").chmod(0o644)
-    with pytest.raises(InputError, match=r"secret/seed is secret and has mode 0644"):
-        audit(results, cohort())
-    (results / "secret/seed").chmod(0o600)
-    audit(results, cohort())
-    found = json.loads((results / "audit.json").read_text())
-    assert found["secret"] == [{"path": "secret/seed", "mode": "0600"}]
-    assert found["artefacts"]["report.html"]["people"] == people_digest(cohort())
-    os.utime(results / "real/people.parquet", (2e9, 2e9))
-    with pytest.raises(InputError, match="artefacts are older than the people"):
-        audit(results, cohort())
+def test_a_link_is_not_placed_and_the_sum_is_that_of_the_copy(tmp_path):
+    (tmp_path / "a").write_bytes(b"x" * (2**22 + 5))
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    assert place(tmp_path / "a", tmp_path / "out/b") == sha256(tmp_path / "a") == sha256(tmp_path / "out/b")
+    with pytest.raises(OSError, match="symbolic links"):
+        place(tmp_path / "link", tmp_path / "out/c")
+
+
+def test_a_release_of_people_who_have_since_withdrawn_is_out_of_date(results, tmp_path):
+    released(results, tmp_path / "out")
+    people, gone = results / "real/people.parquet", tmp_path / "withdrawn.txt"
+    assert outdated(tmp_path / "out", people, None) == ""
+    gone.write_text("person\nSOMEBODY-ELSE\n")
+    assert outdated(tmp_path / "out", people, gone) == warning(tmp_path / "out", people, gone) == ""
+    gone.write_text("JP-00003-Q\n")  # not imported again yet
+    assert outdated(tmp_path / "out", people, gone) == "people whom it was made from have withdrawn their consent"
+    cohort().query("person != 'JP-00003-Q'").to_parquet(people)
+    assert outdated(tmp_path / "out", people, gone) == "it was made from other people than the cohort now has"
+    told = warning(tmp_path / "out", people, gone)
+    assert told.startswith(f"{tmp_path / 'out'} is out of date: it was made from other people")
+    assert "JP-" not in told
+    assert warning(tmp_path / "none", people, gone) == ""
+    people.unlink()
+    assert "cannot be told (FileNotFoundError)" in warning(tmp_path / "out", people, gone)

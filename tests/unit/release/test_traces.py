@@ -1,12 +1,16 @@
 """What must not leave: ids of real people and traces of the machine, wherever they stand."""
 
+import base64
 import gzip
+import html
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pseudocohort.release import scan
+from pseudocohort.release.sought import real_ids
 from release_run import (
     asked,
     audit,
@@ -28,16 +32,140 @@ PLACES = {
 def test_an_id_of_a_real_person_is_found_wherever_it_stands(results, name):
     PLACES[name](results / name, "JP-00017-X")
     audit(results, cohort())
-    found = short(asked(results))["traces"]
-    assert found[0].endswith("an id of a real person")
-    assert "JP-00017-X" not in json.dumps(found)
+    traces = short(asked(results))["traces"]
+    assert traces[0].endswith("an id of a real person")
+    assert "JP-00017-X" not in json.dumps(traces)
+
+
+def found(path, *ids: str) -> list[str]:
+    """What is found of these ids in a file, on a machine without names."""
+    return scan.traces(path, scan.words_of(ids), scan.Machine((), "", ""))
 
 
 def test_plain_numbers_are_ids_where_ids_stand_only(results):
     """12345 is a person's id and a position of the .pvar; 4711 stands in a column of ids."""
     (results / "association_hits/synthetic.tsv").write_text("trait\tn\n4711\t2\n")
     audit(results, cohort())
-    assert short(asked(results)) == {"traces": ["association_hits.tsv: an id of a real person in the first column"]}
+    assert short(asked(results)) == {"traces": ["association_hits.tsv: an id of a real person in a column of ids"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "there"),
+    [
+        ("a.tsv", "item\tn\tFather\nheight\t4711\t17\n", False),
+        ("a.tsv", "item\tn\tFather\nheight\t17\t4711\n", True),
+        ("a.tsv", "item\tn\tFather\nheight\t17\n", False),
+        ("a.tsv", "\nperson\tn\nx\t4711\n4711\t5\n", True),
+        ("a.psam", "#FID\tIID\tSEX\nx\t4711\t1\n", True),
+        ("a.psam", "#FID\tIID\tSEX\nx\ty\t4711\n", False),
+        ("a.psam", "##made\n#IID\tPAT\tMAT\ny\t0\t4711\n", True),
+        ("a.pvar", "#CHROM\tPOS\tID\n4711\t4711\t4711\n", False),  # 22 may be a person, and is a chromosome
+        ("a.vcf", "##x\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tP1\t4711\n", True),
+        ("a.vcf", "##x\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tP1\tP2\n1\t4711\n", False),
+        ("a.md", "people\n4711\tof\n", False),
+        ("a.json", '{"people": 4711, "n": 4711.5}', False),
+    ],
+)
+def test_numbers_in_columns_of_ids(tmp_path, name, text, there):
+    (tmp_path / name).write_text(text)
+    assert bool(found(tmp_path / name, "4711")) == there
+    with gzip.open(tmp_path / f"{name}.gz", "wt") as file:
+        file.write(text)
+    assert bool(found(tmp_path / f"{name}.gz", "4711")) == there
+
+
+def test_numbers_in_columns_of_ids_of_parquet(tmp_path):
+    table = pd.DataFrame({"person": ["PC1", "PC2"], "code": ["4711", "b"], "n": [4711, 2], "mother": [1, 4712]})
+    table.to_parquet(tmp_path / "a.parquet")
+    assert found(tmp_path / "a.parquet", "4711") == []
+    assert found(tmp_path / "a.parquet", "4712") == ["an id of a real person in column mother"]
+    table.assign(note="of JP-7_X, seen").to_parquet(tmp_path / "a.parquet")
+    assert found(tmp_path / "a.parquet", "JP-7_X") == ["an id of a real person in column note"]
+
+
+ODD = [
+    "FAM1:ID2",
+    "a b",
+    "JP|7/x",
+    "x=1;y",
+    "K&Co, 7",
+    "<b>7",
+    "(JP7)",
+    "7-山田-7",
+    "JP-7_X.2",
+    "1234567890",
+    "NA12878",
+]
+
+
+@pytest.mark.parametrize("word", ODD)
+@pytest.mark.parametrize("around", ["{}", "see {}, please", "x={};", "<td>{}</td>", '"{}"', "z_{}_bmi.tsv", "は{}が"])
+def test_ids_of_any_form_are_found(tmp_path, word, around):
+    others = [f"FAM{i}:ID{i + 5}" for i in range(50)]  # of the same form as some, and not there
+    for text in (word, html.escape(word), json.dumps(word)[1:-1]):
+        (tmp_path / "a.txt").write_text("x: y\n" * 9 + around.format(text))
+        assert found(tmp_path / "a.txt", word, *others) == ["an id of a real person"]
+    (tmp_path / "a.txt").write_text(around.format(word.replace("7", "8").replace("2", "3").replace("b", "c")))
+    assert word == "x=1;y" or not found(tmp_path / "a.txt", word, *others)
+
+
+def test_parts_of_words_and_of_numbers_are_no_ids(tmp_path):
+    text = "FAM1:ID22 XFAM1:ID2 0.1234567890 1234567890.5 11234567890 NA128789 FAM1-ID2 FAM1:ID FAM1 a  b aa bb 1:2"
+    (tmp_path / "a.txt").write_text(text)
+    assert found(tmp_path / "a.txt", "FAM1:ID2", "1234567890", "NA12878", "a b", "1:2", "b") == []
+
+
+def test_ids_in_pictures_of_a_page(tmp_path):
+    picture = base64.b64encode(b"<svg><text>JP-00017-X</text></svg>").decode()
+    (tmp_path / "a.html").write_text(f'<img src="data:image/svg+xml;base64,{picture}">;base64,A')
+    assert found(tmp_path / "a.html", "JP-00017-X") == ["an id of a real person"]
+    assert found(tmp_path / "a.html", "JP-00017-Y") == []
+
+
+VCF = "##x\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tP1\tP2\n22\t7\trs1\tA\tC\t.\tPASS\t.\tGT\t{}\n"
+
+
+@pytest.mark.parametrize(
+    "calls", ["JPX|0", "0|0\tJPX", "0|0\t0|0\tJPX", "0|0\t0|0;JPX", "0|0\t0|0\nJPX", "0|0\t0|0\r\nJPX", "JPX"]
+)
+def test_no_id_hides_among_genotypes(tmp_path, calls):
+    with gzip.open(tmp_path / "a.vcf.gz", "wt", newline="") as file:
+        file.write(VCF.format("0|1\t1|1") + VCF.format(calls))
+    assert found(tmp_path / "a.vcf.gz", "JPX") == ["an id of a real person"]
+    assert found(tmp_path / "a.vcf.gz", "JPY") == []
+
+
+def test_genotypes_alone_are_left_out_of_what_is_looked_through():
+    line = VCF.format("0|1\t1|0").splitlines(keepends=True)[-1].encode()
+    assert scan._without_calls(line) == line[: line.index(b"GT") + 2] + b"\n"
+    for call in ("0/1", "0|2", "0|1:5", ".|.", "0|15", "01|"):
+        other = line.replace(b"1|0", call.encode())
+        assert scan._without_calls(other) == other
+
+
+def test_ids_of_parents_families_and_the_dropped_are_sought(tmp_path):
+    (tmp_path / "s.tsv").write_text("sample\tkin\tPAT\tmother\nJP1\tOakes\tDad-1\t0\nJP2\t\t\tMum-1\n")
+    (tmp_path / "p.csv").write_text("height,IID\n170,JP1\n160,JP9\n")
+    (tmp_path / "w.txt").write_text("GONE-1\n")
+    (tmp_path / "g.psam").write_text("#IID\tSEX\nJP1\t1\nJP5\t2\n")
+    for end in ("pgen", "pvar"):
+        (tmp_path / f"g.{end}").write_text("not read")
+    ids = real_ids([tmp_path / "g.pgen"], str(tmp_path / "s.tsv"), {"family": "kin"}, str(tmp_path / "p.csv"), None,
+                   tmp_path / "w.txt")  # fmt: skip
+    assert ids == {"JP1", "JP2", "JP5", "JP9", "Oakes", "Dad-1", "Mum-1", "GONE-1"}
+    assert real_ids([], None, {}, str(tmp_path / "p.csv"), "height", None) == {"170", "160"}
+
+
+def test_folders_of_the_inputs(tmp_path, monkeypatch):
+    (tmp_path / "far/genomes").mkdir(parents=True)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/data").symlink_to(tmp_path / "far/genomes")
+    monkeypatch.chdir(tmp_path / "run")
+    machine = scan.this_machine(inputs=["data/chr{chrom}.vcf.gz", "/bank/a.tsv", "/bank/maps/chr1.map"])
+    assert {str(tmp_path / "run"), str(tmp_path / "far/genomes"), "/bank/", "/bank/maps"} <= set(machine.folders)
+    assert "data" not in machine.folders
+    (tmp_path / "a.md").write_text("from /bank/a.tsv")
+    assert scan.traces(tmp_path / "a.md", scan.words_of([]), machine) == ["a folder of this machine"]
 
 
 @pytest.mark.parametrize(
@@ -63,6 +191,6 @@ def test_words_across_the_borders_of_chunks(tmp_path, monkeypatch):
     for place in range(0, 200, 7):
         text = "".join(rng.choice(list("abc \t\n"), place)) + " JP-00017-X " + "".join(rng.choice(list("abc\n "), 90))
         (tmp_path / "a.txt").write_text(text)
-        assert scan.traces(tmp_path / "a.txt", scan.words_of(["JP-00017-X"]), scan.Machine((), "", ""))
+        assert found(tmp_path / "a.txt", "JP-00017-X")
         (tmp_path / "a.txt").write_text(text.replace("JP-00017-X", "JP-00017-Y"))
-        assert not scan.traces(tmp_path / "a.txt", scan.words_of(["JP-00017-X"]), scan.Machine((), "", ""))
+        assert not found(tmp_path / "a.txt", "JP-00017-X")
