@@ -101,7 +101,7 @@ def test_replacement_is_a_nearest_allowed_haplotype(real):
     _, alleles, pos = real
     mosaic = random_mosaic(90)
     settings = Protection(0, 0.0, 4, 4, 0.25)
-    bounds = window_bounds(kept_cm(pos), 0.25)
+    bounds = window_bounds(kept_cm(pos), settings)
     for made, rows, source in each_window(alleles, pos, bounds, mosaic, settings):
         block = alleles[rows]
         carried = np.array([families_with((block == c[:, None]).all(axis=0)) for c in block.T])
@@ -141,12 +141,59 @@ def alleles_of(words, sites):
     return flags.transpose(0, 2, 1).reshape(-1, words.shape[1])[:sites].astype(np.int8)
 
 
+def test_windows_are_joined_until_they_have_sites_enough_to_differ():
+    cm = np.sort(np.random.default_rng(6).uniform(0, 20, 700))
+    grid = window_bounds(cm, Protection(0, 1.0, 0, 0, 0.25))
+    assert (np.diff(np.floor(cm / 0.25)[grid[:-1]]) > 0).all()
+    assert np.diff(grid).min() < module.SITES
+    joined = window_bounds(cm, Protection(0, 1.0, 4, 6, 0.25))
+    assert set(joined) < set(grid)
+    assert np.diff(joined).min() >= module.SITES
+    assert np.diff(joined)[:-1].max() < module.SITES + np.diff(grid).max()
+    assert (window_bounds(cm, Protection(0, 1.0, 4, 6, 2.0)) == window_bounds(cm, Protection(0, 1.0, 0, 0, 2.0))).all()
+    assert window_bounds(cm[:5], Protection(0, 1.0, 4, 6, 0.25)).tolist() == [0, 5]
+    assert window_bounds(cm[:0], Protection(0, 1.0, 4, 6, 0.25)).tolist() == [0]
+
+
+def test_larger_cohorts_have_more_candidates():
+    line = Mosaic(np.array([0, 1]), np.zeros(1, np.uint32), np.zeros(1, np.int32))
+    for haplotypes, number in ((120, 4), (2_000, 5), (200_000, 6)):
+        founded = Founded(np.arange(haplotypes) // 2, np.zeros(haplotypes, dtype=int))
+        assert Copying(line, Protection(0, 1.0), founded, [0, 2**32], 1.0, (1, 2)).candidates == number
+
+
+def test_joined_windows_are_told(real, tmp_path, caplog):
+    protected(real, tmp_path / "dense", random_mosaic(20))
+    assert "joined" not in caplog.text
+    protected(real, tmp_path / "sparse", random_mosaic(20), PROTECTION._replace(window_cm=0.05))
+    assert "windows of 0.05 cM have so few sites that they are joined to 0.3" in caplog.text
+
+
+def test_matches_are_of_haplotypes_as_they_are_emitted(real):
+    _, alleles, pos = real
+    settings, mosaic = Protection(0, 1.0, 4, 6, 0.25), random_mosaic(90)
+    bounds = window_bounds(kept_cm(pos), settings)
+    x = np.append(site_fractions(MAP, pos[bounds[:-1]]).astype(np.int64), 2**32)
+    streams = streams_of(7, "22")
+    copying = Copying(mosaic, settings, FOUNDED, x, MAP.length_cm, streams.switch)
+    order, raw = start_order(STRATUM), start_order(STRATUM)
+    for window, (low, high) in enumerate(itertools.pairwise(bounds)):
+        words = words_of(alleles[low:high])
+        module.protected_words(words, high - low, copying, settings, FOUNDED, streams)
+        safe = module.anonymous_words(words, range(high - low), window, settings, FOUNDED, streams)
+        order = advance(order, classify(safe, FAMILY).code, STRATUM, window)
+        raw = advance(raw, classify(words, FAMILY).code, STRATUM, window)
+    lengths = [longest_matches(o, np.arange(2 * PEOPLE), 1)[1].mean() for o in (copying.order, order, raw)]
+    assert lengths[0] == lengths[1] < lengths[2]
+
+
 def test_segments_are_not_longer_than_the_cap_and_switches_are_between_longest_matches(real):
     _, alleles, pos = real
     cap, mosaic = 1.0, random_mosaic(90)
-    bounds = window_bounds(kept_cm(pos), 0.25)
+    settings = Protection(0, cap, 0, 0, 0.25)
+    bounds = window_bounds(kept_cm(pos), settings)
     starts, sources = kept_cm(pos)[bounds[:-1]], []
-    for *_, source in each_window(alleles, pos, bounds, mosaic, Protection(0, cap, 0, 0, 0.25)):
+    for *_, source in each_window(alleles, pos, bounds, mosaic, settings):
         sources.append(source)
     sources, founders = np.array(sources), founder_at(mosaic, site_fractions(MAP, pos[bounds[:-1]]))
     switched = 0
@@ -163,7 +210,7 @@ def test_segments_are_not_longer_than_the_cap_and_switches_are_between_longest_m
                 continue
             switched += 1
             lengths = match_lengths(alleles, bounds, window, path[window - 1])
-            assert lengths[path[window]] >= np.sort(lengths)[-module.CANDIDATES]
+            assert lengths[path[window]] >= np.sort(lengths)[-module.CANDIDATES[0]]
             assert STRATUM[path[window]] == STRATUM[path[window - 1]]
     assert switched > 200
 

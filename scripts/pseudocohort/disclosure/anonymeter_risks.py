@@ -15,7 +15,7 @@ from pseudocohort.cohort.dictionary import NUMERIC, Dictionary
 MOST_ATTACKS = 500
 SECRETS = 4  # items whose value is guessed from all others
 NEIGHBOURS = 10
-MOST_GUESSES = 5_000  # at a query that singles somebody out: with few columns there may be none, and no end
+MOST_GUESSES = 50_000  # at queries that single somebody out: with few columns there may be none, and no end
 
 
 class Risk(NamedTuple):

@@ -32,7 +32,7 @@ from pseudocohort.pgen.writer import RecordWriter
 from pseudocohort.sites import write_psam
 
 log = logging.getLogger("pseudocohort")
-SPARSE = 20  # sites a window; with fewer nearly every haplotype is common
+LONG = 2  # times window_cm, on average, of windows joined for want of sites
 BLOCK_WORDS = 2**22  # of founders read together
 
 
@@ -65,7 +65,7 @@ def transmit_protected(
         sites = np.flatnonzero(common)
         fraction, length = site_fractions(genetic_map, lines.positions), genetic_map.length_cm
         cm = np.interp(lines.positions, *coordinate(genetic_map)) * length
-        bounds = window_bounds(cm[sites], protection.window_cm)
+        bounds = window_bounds(cm[sites], protection)
         x = np.append(fraction[sites[bounds[:-1]]].astype(np.int64), 2**32)
         streams = streams_of(seed, chrom)
         copying = Copying(mosaic, protection, founded, x, length, streams.switch)
@@ -95,11 +95,13 @@ def transmit_protected(
         write_psam(f"{out_prefix}.psam", person, sex)
     counts = {"sites": len(lines), "common": len(sites), "written": int(carried.sum())}
     log.info("chromosome %s: of %d sites %d are common enough, %d are written", chrom, *counts.values())
-    if protection.in_windows and len(sites) < SPARSE * (len(bounds) - 1):
+    length = np.ptp(cm[sites]) / max(len(bounds) - 1, 1)
+    if protection.least and length > LONG * protection.window_cm:
         log.warning(
-            "chromosome %s: windows of %g cM have %.0f sites on average: so few make few haplotypes, nearly all "
-            "common, and protect little; look at the frontier (config key disclosure.frontier)",
-            chrom, protection.window_cm, len(sites) / max(len(bounds) - 1, 1),
+            "chromosome %s: windows of %g cM have so few sites that they are joined to %.2g cM on average: this "
+            "protects less and costs more linkage disequilibrium than in sequences; look at the frontier (config "
+            "key disclosure.frontier)",
+            chrom, protection.window_cm, length,
         )  # fmt: skip
     return counts
 

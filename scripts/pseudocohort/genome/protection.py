@@ -4,12 +4,14 @@ Recombination leaves founder segments of many centimorgans, so that nearly every
 the pseudo cohort by matching. What is copied in a window is therefore chosen anew:
 
 minimum_allele_count    sites whose minor allele fewer families carry are dropped, not redrawn: their list would tell.
+k_anonymous             a founder's haplotype of a window stays only where at least k families carry it, else the
+                        nearest such stands for it.
 switch_cm               a founder segment longer than so is left for a haplotype that is locally identical: one of the
-                        10 with the longest matches to the left in the stratum, at distances uniform in (c / 2, c).
-k_anonymous             a window's haplotype is emitted only where at least k families carry it, else the nearest such.
+                        few with the longest matches to the left in the stratum, at distances uniform in (c / 2, c).
 
-Windows lie on a fixed grid of the genetic map and every draw is a counter-based one, so the bytes depend on no block
-size, number of processes or choice of chromosomes.
+Matches are of haplotypes as they are emitted: many more are alike than were before, so that switching often costs
+little linkage disequilibrium. Windows are cells of a fixed grid of the genetic map, joined until they have SITES, and
+every draw is a counter-based one, so the bytes depend on no block size, number of processes or choice of chromosomes.
 """
 
 from typing import NamedTuple
@@ -20,11 +22,12 @@ from pseudocohort import counter
 from pseudocohort.errors import InputError
 from pseudocohort.genome.mosaic import Mosaic
 from pseudocohort.genome.switching import Order, advance, longest_matches, start_order
-from pseudocohort.genome.windows import Classes, allowed_classes, classify, replacements
+from pseudocohort.genome.windows import allowed_classes, classify, hashes, replacements
 
 MOST = 3  # times k, where the configuration does not tell
-CANDIDATES = 10  # longest matches, of which one is switched to
+CANDIDATES, EVERY = (4, 6), 400  # longest matches, of which one is switched to: 1 in 400 haplotypes, 4 to 6
 WINDOW = 0.05  # cM where k_anonymous does not tell
+SITES = 20  # a window has at least; of fewer nearly every haplotype is common, and none is replaced
 COVERED = 0.3  # share of founder haplotypes that the allowed ones of a window are at least, or it is halved
 
 
@@ -32,7 +35,7 @@ class Protection(NamedTuple):
     """Settings; 0 is off.
 
     minimum_allele_count: distinct families. switch_cm: longest founder segment. least, most: families that must carry
-    a window's haplotype, a threshold drawn anew for each from this range. window_cm: length of a window.
+    a window's haplotype, a threshold drawn anew for each from this range. window_cm: least length of a window.
     """
 
     minimum_allele_count: int = 0
@@ -81,13 +84,21 @@ def make_protection(config: dict, families: int) -> Protection:
     )
 
 
-def window_bounds(cm: np.ndarray, window_cm: float) -> np.ndarray:
-    """First sites of the windows that have sites, and the number of sites: int64 (windows + 1,).
+def window_bounds(cm: np.ndarray, protection: Protection) -> np.ndarray:
+    """First sites of the windows, and the number of sites: int64 (windows + 1,).
 
-    cm: float64 (sites,), ascending. The grid begins at 0 cM, so that a site's window depends on no other site.
+    cm: float64 (sites,), ascending. Cells of a grid that begins at 0 cM are joined until a window in which haplotypes
+    are replaced has SITES; what is left at the end joins the last.
     """
-    number = np.floor(np.asarray(cm) / window_cm)
-    return np.append(np.flatnonzero(np.diff(number, prepend=-np.inf)), len(cm))
+    number = np.floor(np.asarray(cm) / protection.window_cm)
+    least = SITES if protection.least else 1
+    cells = np.append(np.flatnonzero(np.diff(number, prepend=-np.inf)), len(cm))
+    bounds = [0]
+    for cell in cells.tolist():
+        if cell - bounds[-1] >= least:
+            bounds.append(cell)
+    bounds[max(1, len(bounds) - 1) :] = [len(cm)]
+    return np.unique(bounds)  # one 0 where there is no site
 
 
 class Copying:
@@ -107,23 +118,25 @@ class Copying:
         self.source = np.full(len(self.number), -2, dtype=np.int64)
         self.until = np.zeros(len(self.number), dtype=np.int64)
         self.order: Order | None = start_order(founded.stratum) if self.cap else None
+        self.candidates = int(np.clip(len(founded.stratum) // EVERY, *CANDIDATES))
 
     def take(self) -> np.ndarray:
         """Sources in the next window: int64 (pseudo haplotypes,), -1 for none."""
         at, end = self.x[self.window], self.x[self.window + 1]
         started = self._follow_mosaic(at)
         if self.cap:
-            left = np.flatnonzero((self.until < end) & (self.source >= 0) & ~started)
-            if len(left) and self.window:
-                self._switch(left)
-            self._draw_ends(np.union1d(left, np.flatnonzero(started)), at)
+            left = (self.until < end) & (self.source >= 0) & ~started
+            if left.any():
+                self._switch(np.flatnonzero(left))
+            self._draw_ends(np.flatnonzero(left | started), at)
         self.window += 1
         return self.source
 
-    def seen(self, classes: Classes) -> None:
-        """Tell the founders' classes in the window just taken."""
+    def seen(self, words: np.ndarray) -> None:
+        """Tell what the founder haplotypes are in the window just taken: uint32 (tiles, haplotypes)."""
         if self.order is not None:
-            self.order = advance(self.order, classes.code, self.group, self.window - 1)
+            code = np.unique(hashes(words), return_inverse=True)[1]
+            self.order = advance(self.order, code, self.group, self.window - 1)
 
     def draws(self) -> np.ndarray:
         """Counters of the pseudo haplotypes' draws; who copies what the other haplotype does (a male's X) has its."""
@@ -147,7 +160,7 @@ class Copying:
 
     def _switch(self, rows: np.ndarray) -> None:
         draw, _ = counter.bits(self.stream, self.draws()[rows], np.uint32(2 * self.window))
-        other, _ = longest_matches(self.order, self.source[rows], CANDIDATES)
+        other, _ = longest_matches(self.order, self.source[rows], self.candidates)
         found = (other >= 0).sum(axis=1)
         pick = (draw.astype(np.int64) * np.maximum(found, 1)) >> 32
         chosen = other[np.arange(len(rows)), pick]
@@ -178,46 +191,36 @@ def protected_words(
     words: uint32 (tiles, founder haplotypes), of so many sites; 0 for who has no chromosome.
     """
     window, source = copying.window, copying.take()
-    classes = classify(words, founded.family)
-    copying.seen(classes)
+    if protection.least:
+        words = anonymous_words(words, range(sites), window, protection, founded, streams)
+    copying.seen(words)
     there = source >= 0
     made = np.zeros((len(words), len(source)), dtype=np.uint32)
-    if protection.least == 0:
-        made[:, there] = words[:, source[there]]
-        return made
-    place = Place(source[there], copying.draws()[there], window)
-    made[:, there] = anonymous_words(words, range(sites), classes, place, protection, founded, streams)
+    made[:, there] = words[:, source[there]]
     return made
 
 
-class Place(NamedTuple):
-    """source: founder haplotypes that are copied, draw: counters of who copies them, (n,) both; window: number."""
-
-    source: np.ndarray
-    draw: np.ndarray
-    window: int
-
-
 def anonymous_words(
-    words, sites: range, classes: Classes | None, place: Place, protection: Protection, founded: Founded, streams
+    words: np.ndarray, sites: range, window: int, protection: Protection, founded: Founded, streams: Streams
 ) -> np.ndarray:
-    """Alleles at some sites of a window, uint32 (tiles, n), each haplotype carried by enough families.
+    """What stands for the founder haplotypes at some sites of a window: uint32 (tiles, founder haplotypes), 0 at its
+    other sites, each haplotype carried by enough families.
 
     Sites of which the allowed classes hold less than COVERED of all founder haplotypes (a window without recombination
     may have thousands) are halved, and each half is a window of its own.
     """
-    part = words & _mask(sites, len(words))[:, None]
-    classes = classify(part, founded.family) if classes is None else classes
-    allowed = allowed_classes(classes, protection.least, protection.most, streams.threshold, place.window)
+    classes = classify(words & _mask(sites, len(words))[:, None], founded.family)
+    allowed = allowed_classes(classes, protection.least, protection.most, streams.threshold, window)
     held = np.isin(classes.code, allowed).mean()
     if held < COVERED and len(sites) > 1:
         middle = sites.start + len(sites) // 2
         halves = range(sites.start, middle), range(middle, sites.stop)
-        first, second = (anonymous_words(words, half, None, place, protection, founded, streams) for half in halves)
+        first, second = (anonymous_words(words, half, window, protection, founded, streams) for half in halves)
         return first | second
     if len(allowed) == 0:  # of one site: nothing is told of it
         allowed = np.array([classes.families.argmax()])
-    emitted = replacements(classes, allowed, classes.code[place.source], place.draw, place.window, streams.replace)
+    haplotype = np.arange(words.shape[1], dtype=np.uint32)
+    emitted = replacements(classes, allowed, classes.code, haplotype, window, streams.replace)
     return classes.words[:, emitted]
 
 

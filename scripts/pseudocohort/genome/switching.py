@@ -36,6 +36,8 @@ def advance(order: Order, code: np.ndarray, group: np.ndarray, window: int) -> O
     """The order after a window. code: int64 (haplotypes,), classes in window number `window`."""
     classes = int(code.max()) + 1
     key = group[order.haplotype].astype(np.int64) * classes + code[order.haplotype]
+    if key.max() < 2**16 - 1:
+        key = key.astype(np.uint16)  # which numpy sorts in linear time
     place = np.argsort(key, kind="stable")
     sorted_key = key[place]
     since = np.full(len(code), window + 1, dtype=np.int32)

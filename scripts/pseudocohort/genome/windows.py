@@ -78,11 +78,11 @@ def allowed_classes(classes: Classes, least: int, most: int, stream: tuple[int, 
 def replacements(
     classes: Classes, allowed: np.ndarray, wanted: np.ndarray, draw: np.ndarray, window: int, stream: tuple[int, int]
 ) -> np.ndarray:
-    """The class emitted for each pseudo haplotype: int64 (haplotypes,).
+    """The class that stands for each haplotype: int64 (haplotypes,).
 
-    wanted: int64 (haplotypes,), class of the founder haplotype that it copies; draw: uint32 (haplotypes,), which
-    counter its draws have. An allowed class stays; else the one with the fewest differing sites is taken, and of
-    several such one in proportion to the families that carry it, so that frequencies stay.
+    wanted: int64 (haplotypes,), its class; draw: uint32 (haplotypes,), which counter its draws have. An allowed class
+    stays; else the one with the fewest differing sites is taken, and of several such one in proportion to the families
+    that carry it, so that frequencies stay.
     """
     emitted = wanted.copy()
     place = np.full(len(classes.carrier), -1)
