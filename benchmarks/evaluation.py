@@ -18,11 +18,13 @@ Printed: tables, then a projection to 100,000 people x 10,000,000 sites x 1,000 
 and memory are fitted as sums of a constant, people, sites and people x sites (items: people x items, items^2, people x
 items^2), none negative, and taken to 22 chromosomes of which a sample is looked at (SAMPLE sites each), or to all sites
 and all traits where every result is read (PER_TRAIT: seconds go with traits; memory does not, one is read at a time).
-It is an upper bound where the program looks at no more than some number of people or columns (items, relatedness).
+What looks at CAPS people at most is projected to so many. It is an upper bound where the program looks at no more than
+some number of people or columns (items, relatedness).
 """
 
 import argparse
 import json
+import multiprocessing
 import os
 import re
 import shutil
@@ -53,6 +55,7 @@ PARTS = {
     "summary, figures, page": ("summary", "report_page", "figures_[a-z_]+"),
     "analyses": ("association", "hits", "ld_scores"),
 }
+TABLES = ("people", "real", "pseudo", "baseline", "real_scores", "pseudo_scores")  # of the rule evaluate_items
 EVALUATION = [part for part in PARTS if part != "analyses"]
 SCRIPT = re.compile(r"\.snakemake/scripts/tmp[^/]*\.([a-z_]+)\.py")
 TICK = os.sysconf("SC_CLK_TCK")
@@ -60,6 +63,7 @@ LOOK = 0.05  # seconds between two looks
 TARGET = {"people": 100_000, "sites": 10_000_000, "items": 1000}
 CHROMOSOMES = 22
 FEWEST_SIZES = 3  # with fewer, what is constant and what grows cannot be told apart
+CAPS = {"items": 20_000, "heritability": 20_000}  # people of a group that are looked at, however many there are
 PER_TRAIT, DEMO_TRAITS = ("associations", "heritability"), 35
 SAMPLE = 20_000  # sites of a chromosome that evaluate_genomes compares at most
 
@@ -173,15 +177,38 @@ def read_all(folder: Path) -> dict:
 
 
 def measure_items(size: str) -> dict:
-    """The row of evaluate_items on made tables, in this process."""
+    """The row of evaluate_items on made tables, read as the rule's script reads them, in this process."""
     import resource
 
     from phenotype_scale import generated
 
     from pseudocohort.evaluation.items import evaluate_items
+    from pseudocohort.evaluation.tables import sampled
+    from pseudocohort.files import number_of_rows, read_rows
 
     n, items = map(int, size.split("x"))
-    table, people, scores, dictionary = generated(2 * n, items, 1)
+    with tempfile.TemporaryDirectory() as folder:
+        made = multiprocessing.get_context("spawn").Process(target=make_tables, args=(n, items, folder))
+        made.start()  # in a process of its own, whose memory does not count
+        made.join()
+        dictionary = generated(20, items, 1)[3]
+        started, clock = time.process_time(), time.monotonic()
+        paths = [f"{folder}/{name}.parquet" for name in TABLES]
+        part = pd.read_parquet(paths[0], columns=["part"])["part"].to_numpy(dtype=str)
+        real, pseudo = sampled(part, number_of_rows(paths[2]), 1)
+        rows = (real, real, pseudo, pseudo, real, pseudo)
+        tables = [read_rows(path, some) for path, some in zip(paths, rows, strict=True)]
+        evaluate_items(*tables, dictionary, 1)
+    cost = {"cpu": time.process_time() - started, "wall": time.monotonic() - clock}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"part": "items", "people": n, "items": items} | cost | {"memory": peak}
+
+
+def make_tables(n: int, items: int, folder: str) -> None:
+    """Write people, items and scores of so many real people, pseudo people and their baseline."""
+    from phenotype_scale import generated
+
+    table, people, scores, _ = generated(2 * n, items, 1)
     people["part"] = np.array(["A", "B", *["train"] * 8])[np.unique(people["family"], return_inverse=True)[1] % 10]
     people["person"] = scores["person"] = [f"P{i}" for i in range(2 * n)]
     real, pseudo = table.iloc[:n].reset_index(drop=True), table.iloc[n:].reset_index(drop=True)
@@ -189,13 +216,10 @@ def measure_items(size: str) -> dict:
     front["sex"] = np.where(front["sex"] == 1, "male", "female")
     rng = np.random.default_rng(2)
     base = pd.DataFrame({name: pseudo[name].to_numpy()[rng.permutation(n)] for name in pseudo})
-    tables = (people.iloc[:n], real.assign(person=people["person"][:n]), *_framed(front, pseudo, base))
-    started, clock = time.process_time(), time.monotonic()
     halves = (scores.iloc[:n].reset_index(drop=True), scores.iloc[n:].reset_index(drop=True))
-    evaluate_items(*tables, *halves, dictionary, 1)
-    cost = {"cpu": time.process_time() - started, "wall": time.monotonic() - clock}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"part": "items", "people": n, "items": items} | cost | {"memory": peak}
+    tables = (people.iloc[:n], real.assign(person=people["person"][:n]), *_framed(front, pseudo, base), *halves)
+    for name, frame in zip(TABLES, tables, strict=True):
+        frame.to_parquet(f"{folder}/{name}.parquet", index=False)
 
 
 def _framed(front: pd.DataFrame, *tables: pd.DataFrame) -> list[pd.DataFrame]:
@@ -242,7 +266,7 @@ def project(rows: list[dict], item_rows: list[dict]) -> str:
             lines.append(f"| {part} | too few sizes | |")
             continue
         sites = TARGET["sites"] if part in PER_TRAIT else SAMPLE * CHROMOSOMES
-        target = TARGET | {"sites": sites}
+        target = TARGET | {"sites": sites, "people": min(TARGET["people"], CAPS.get(part, TARGET["people"]))}
         terms = by_items if part == "items" else by_sites
         cpu, memory = (fitted(mine, of, terms, terms(target)) for of in ("cpu", "memory"))
         times = TARGET["items"] / DEMO_TRAITS if part in PER_TRAIT else 1

@@ -79,6 +79,28 @@ def read_seed(path: str | Path) -> int:
     return int(Path(path).read_text())
 
 
+def number_of_rows(path: str | Path) -> int:
+    """Rows of a Parquet file."""
+    import pyarrow.parquet as pq
+
+    return pq.read_metadata(path).num_rows
+
+
+def read_rows(path: str | Path, rows):
+    """Some rows (ascending) of a Parquet file, as pandas.read_parquet gives them; the others are not kept in memory."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    taken, start = [], 0
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches():
+            low, high = np.searchsorted(rows, [start, start + len(batch)])
+            taken.append(batch.take(pa.array(rows[low:high] - start)))
+            start += len(batch)
+        return pa.Table.from_batches(taken, schema=file.schema_arrow).to_pandas()
+
+
 def write_tsv_gz(path: str | Path, table) -> None:
     """Write a DataFrame as gzipped TSV: missing values empty, whole numbers whole, the same bytes at every time."""
     with atomic(path) as part, part.open("wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as file:

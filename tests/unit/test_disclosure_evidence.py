@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from pseudocohort.cohort.maps import GeneticMap
-from pseudocohort.disclosure import genome_attacks, genomes, hmm, kin, matching, packed, panels
+from pseudocohort.disclosure import genome_attacks, genomes, hmm, kin, matching, packed, panels, roc
 from pseudocohort.disclosure import genome_evidence as evidence
+from pseudocohort.disclosure.evidence import needed_for_auc
 from pseudocohort.errors import InputError
 from pseudocohort.genome.descent import descent
 from pseudocohort.genome.mosaic import Mosaic
@@ -179,6 +180,18 @@ def test_a_leak_is_found_and_no_leak_is_not(cohort, attacked):
             assert all(controls[a][kind]["passed"] for a in ("haplotype matching", "copying model", evidence.ALL))
 
 
+def test_the_nearest_neighbour_is_sought_in_both_panels(attacked):
+    """Copies bring members nearer to the pseudo cohort alone; what the reference tells is taken out of the score."""
+    panel, found = attacked
+    m, n = len(panel.members), len(panel.nonmembers)
+    made, known = (found["leaking"][f"found/{name} nearest"] for name in ("pseudo", "reference"))
+    assert roc.auc_with_error(made[:m], made[m : m + n])[0] > 0.7
+    assert abs(roc.judged_scores(known[:m], known[m : m + n]).z) < 3.3
+    score = genomes.scores({"pseudo nearest": made, "reference nearest": known})["nearest"]
+    assert abs(np.corrcoef(made, known)[0, 1]) > 0.1
+    assert abs(np.corrcoef(score, known)[0, 1]) < 1e-6
+
+
 def test_an_attack_whose_control_fails_is_no_evidence(cohort, attacked):
     _, people, _ = cohort
     panel, _ = attacked
@@ -227,13 +240,13 @@ def test_few_people_are_not_judged_and_the_line_says_how_many_are_needed(cohort)
     line = next(m for m in lines if m["key"] == "genome_membership" and m["subject"] == evidence.ALL)
     assert judged([line])[0]["verdict"] == "not measurable"
     assert line["reason"] == "too few people"
-    needed = evidence.needed_for_auc(len(panel.members))
+    needed = needed_for_auc(len(panel.members))
     assert f"20 non-members; {needed} give" in note_of(line | {"reason": None}, "en")
 
 
 @pytest.mark.parametrize("members", [20, 200, 1000])
 def test_needed_non_members_give_the_wanted_interval(members):
-    needed, rng = evidence.needed_for_auc(members), np.random.default_rng(2)
+    needed, rng = needed_for_auc(members), np.random.default_rng(2)
     reach = []
     for n in (needed, needed // 2):
         m = max(members, n)

@@ -7,7 +7,10 @@ from scipy.stats import gaussian_kde
 
 from pseudocohort.cohort.dictionary import Dictionary, Item
 from pseudocohort.disclosure import anonymeter_risks, item_evidence, items, records, shadow
+from pseudocohort.disclosure.evidence import needed_for_auc
 from pseudocohort.disclosure.records import Records
+from pseudocohort.disclosure.roc import judged_scores
+from pseudocohort.measures.line import TOO_FEW
 
 WHAT = Dictionary(
     (
@@ -85,6 +88,37 @@ def test_every_attack_passes_its_controls_and_finds_a_leak_alone():
         assert attack.controls["null"]["passed"], name
         assert abs(attack.judged.z) < 4, name
         assert leaky[name].judged.interval[0] > 0.5, name
+
+
+def test_attacks_combined_are_known_to_have_fitted_weights(monkeypatch):
+    """The error of all together, and of no other, is that of scores fitted on those whom they judge."""
+    given = []
+
+    def judged(*scores, **how):
+        given.append(how.get("fitted", False))
+        return judged_scores(*scores, **how)
+
+    monkeypatch.setattr(items, "judged_scores", judged)
+    found = items.attack_records(sides(4, n=60), np.random.default_rng(1))
+    assert given == [name == "all" for name in found for _ in range(3)]
+
+
+def test_of_few_non_members_nothing_is_judged_and_the_line_says_how_many_are_needed(monkeypatch):
+    monkeypatch.setattr(item_evidence, "_risk_lines", lambda *_: ([], {}))
+    made = people_table(200, 7)
+    for few, enough in ((30, False), (60, True)):
+        real = people_table(200 + few + 60, 6)
+        people = real[["sex", "stratum"]].fillna({"sex": 0, "stratum": "north"})
+        people = people.assign(family=range(len(real)), part=np.repeat(["train", "A", "B"], [200, few, 60]))
+        held = real.drop(columns=["sex", "stratum"]).rename(columns={"age": "years"})
+        lines, _ = item_evidence.item_evidence(people, held, made, WHAT, 1, targets=100)
+        found = [line for line in lines if line["key"] == "item_membership"]
+        assert len(found) == 5
+        for line in found:
+            assert line["details"] == {"nonmembers": few, "needed": needed_for_auc(100)}
+            assert (line["reason"] == TOO_FEW) <= (not enough)
+            assert enough or line["reason"] is not None
+        assert enough or TOO_FEW in [line["reason"] for line in found]
 
 
 def test_a_leak_that_the_null_control_should_not_have_is_seen():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pseudocohort.disclosure import exposure, hmm, matching, nearest, packed, pbwt, windows
+from pseudocohort.disclosure import exposure, genomes, hmm, matching, nearest, packed, pbwt, windows
 
 
 def agreements(target, donor):
@@ -231,8 +231,29 @@ def test_nearest_distances_are_those_of_all_pairs(people, monkeypatch):
     x, y = (a.reshape(130, -1, 2).sum(axis=2) for a in (one, other))
     far = ((x[:, :, None] - y[:, None, :]) ** 2).sum(axis=0)
     assert nearest.nearest_distance(packed.pack(one), packed.pack(other)).tolist() == far.min(axis=1).tolist()
-    own = ((y[:, :, None] - y[:, None, :]) ** 2).sum(axis=0) + np.diag(np.full(50, 10**6))
-    assert nearest.nearest_distance(*[packed.pack(other)] * 2, same=True).tolist() == own.min(axis=1).tolist()
+
+
+def test_whole_people_are_compared_at_some_sites(monkeypatch, tmp_path):
+    """Those that are evenly spread over the sites at which the pseudo cohort varies; in files as in memory."""
+    monkeypatch.setattr(genomes, "NEAREST_SITES", 30)
+    rng = np.random.default_rng(16)
+    own, made, known = ((rng.random((200, 2 * n)) < 0.3).astype(np.uint8) for n in (9, 40, 20))
+    made[::4] = 0
+    some = np.flatnonzero(made.any(axis=1))[np.round(np.linspace(0, 149, 30)).astype(int)]
+    filed = packed.Packed(packed.Filed(tmp_path, 200, 80), 80)
+    filed.rows.write(0, packed.pack(made).rows)
+    for pseudo in (packed.pack(made), filed):
+        found = genomes.statistics(packed.pack(own), pseudo, packed.pack(known), np.arange(200.0), ("nearest",))
+        for name, panel in (("pseudo", made), ("reference", known)):
+            x, y = (a[some].astype(int).reshape(30, -1, 2).sum(axis=2) for a in (own, panel))
+            far = ((x[:, :, None] - y[:, None, :]) ** 2).sum(axis=0)
+            assert found[f"{name} nearest"].tolist() == (-far.min(axis=1)).tolist()
+
+
+def test_numbers_are_evenly_spread():
+    assert packed.spread(5, 9).tolist() == [0, 1, 2, 3, 4]
+    assert packed.spread(9, 3).tolist() == [0, 4, 8]
+    assert len(packed.spread(200_000, 8000)) == 8000
 
 
 def test_adversarial_accuracy_shows_both_halves():
@@ -240,12 +261,14 @@ def test_adversarial_accuracy_shows_both_halves():
     rng = np.random.default_rng(8)
     real = (rng.random((500, 400)) < 0.3).astype(np.int8)
     alike = (rng.random((500, 400)) < 0.3).astype(np.int8)
-    fair = nearest.adversarial_accuracy(packed.pack(real), packed.pack(alike))
+    fair = nearest.adversarial_accuracy(packed.pack(real), packed.pack(alike), 400)
     assert fair.both == pytest.approx(0.5, abs=0.12)
-    copied = nearest.adversarial_accuracy(packed.pack(real), packed.pack(real))
+    copied = nearest.adversarial_accuracy(packed.pack(real), packed.pack(real), 400)
     assert copied == (0, 0, 0)
     mixed = np.concatenate([real[:, :200], (rng.random((500, 200)) < 0.6)], axis=1).astype(np.int8)
-    found = nearest.adversarial_accuracy(packed.pack(np.concatenate([real[:, :200]] * 2, axis=1)), packed.pack(mixed))
+    found = nearest.adversarial_accuracy(
+        packed.pack(np.concatenate([real[:, :200]] * 2, axis=1)), packed.pack(mixed), 400
+    )
     assert found.targets == 0
     assert found.pseudo == pytest.approx(0.5, abs=0.02)
 

@@ -109,6 +109,17 @@ def test_rates_of_families_come_from_resampling_families():
     assert wide[1] - wide[0] > 1.5 * (narrow[1] - narrow[0])
 
 
+def test_no_hit_among_families_is_not_told_to_be_surely_none():
+    """Nobody is above the threshold, so no family drawn anew is; the interval is the exact one."""
+    family, nonmember = np.repeat(np.arange(30), 2), np.arange(200.0)
+    nothing = roc.judged_scores(np.zeros(60), nonmember, family, None).rates[0]
+    all_of_them = roc.judged_scores(np.full(60, 300.0), nonmember, family, None).rates[0]
+    for rate, hits in ((nothing, 0), (all_of_them, 60)):
+        exact = binomtest(hits, 60).proportion_ci(method="exact")
+        assert rate.value == hits / 60
+        assert rate.interval == pytest.approx((exact.low, exact.high))
+
+
 def test_scores_that_are_not_finite_are_refused():
     with pytest.raises(ValueError, match="scores must be finite"):
         roc.judged_scores(np.array([1.0, np.nan]), np.arange(3.0))
@@ -150,14 +161,18 @@ def test_combination_judges_no_family_by_itself():
     assert all(len(set(fold[families == f])) == 1 for f in range(60))
 
 
-def test_those_who_are_not_fitted_on_are_judged_by_all_folds():
-    """The score of a copy of a member, appended, is the mean of the regressions'; folds do not depend on it."""
+def test_a_relative_is_judged_by_one_regression_that_has_seen_neither_parent():
+    """Copies of everyone, appended, counted around: against regressions fitted one by one."""
     rng = np.random.default_rng(9)
-    x = rng.normal(size=(200, 3))
+    x = rng.normal(size=(180, 3))
     x[:100] += [1.0, 0, 0]
-    with_others = combined.cross_fitted(np.concatenate([x, x]), (100, 100))
-    assert with_others[:200] == pytest.approx(combined.cross_fitted(x, (100, 100)), abs=1e-6)
-    assert np.corrcoef(with_others[:200], with_others[200:])[0, 1] > 0.95
-    assert np.abs(with_others[:200] - with_others[200:]).max() > 1e-3
+    with_others = combined.cross_fitted(np.concatenate([x, x]), (100, 80))
+    assert with_others[:180] == pytest.approx(combined.cross_fitted(x, (100, 80)), abs=1e-6)
+    fold = combined.folds_by_family(np.array([f"m{i}" for i in range(100)]), np.array([f"n{i}" for i in range(80)]), 5)
+    scaled, y = (x - x.mean(axis=0)) / x.std(axis=0), np.repeat([1.0, 0.0], [100, 80])
+    for i in (*range(0, 90, 7), 100, 170):
+        seen = (fold != fold[i % 100]) & (fold != fold[100 + i % 80])
+        odds = scaled @ combined.logistic(scaled[seen], y[seen])[1:]
+        assert with_others[180 + i] == pytest.approx((odds[i] - odds.mean()) / odds.std(), abs=1e-9)
     scores = {str(k): (x[:100, k], x[100:, k]) for k in range(3)}
-    assert np.concatenate(combined.combine(scores)) == pytest.approx(with_others[:200], abs=1e-6)
+    assert np.concatenate(combined.combine(scores)) == pytest.approx(with_others[:180], abs=1e-6)

@@ -6,6 +6,7 @@ import pytest
 from scipy.stats import ks_2samp
 
 from evaluation_cohort import DICTIONARY, TRAITS, make_items, make_people, make_scores, pseudo_frame, shuffled
+from pseudocohort.evaluation import tables
 from pseudocohort.evaluation.classifier import auc
 from pseudocohort.evaluation.copies import row_copies
 from pseudocohort.evaluation.item_figures import histogram_edges
@@ -13,6 +14,7 @@ from pseudocohort.evaluation.items import evaluate_items
 from pseudocohort.evaluation.metrics import against_floor, compared, ks_distance, real_halves, tv_distance
 from pseudocohort.evaluation.relations import correlations
 from pseudocohort.evaluation.tables import encode
+from pseudocohort.files import number_of_rows, read_rows
 from pseudocohort.measures.catalogue import judged
 from pseudocohort.measures.line import measure
 
@@ -321,3 +323,28 @@ def test_a_tiny_holdout_has_no_verdict_but_on_facts():
         line = by_key(lines)[key]
         assert line["verdict"] == "not measurable"
         assert "too few people" in line["note"]
+
+
+def test_of_many_people_some_are_drawn_from_every_group(tmp_path, monkeypatch):
+    """All people where they are few; else as many of a group as are looked at, the same for the same seed."""
+    part = np.repeat(["train", "A", "B"], [50, 20, 20])
+    monkeypatch.setattr(tables, "MOST_PEOPLE", 30)
+    real, pseudo = tables.sampled(part, 29, 1)
+    assert np.bincount(np.searchsorted([50], real, side="right")).tolist() == [30, 30]
+    assert np.array_equal(pseudo, np.arange(29))
+    assert {"A", "B"} <= set(part[real])
+    assert (np.diff(real) > 0).all()
+    assert np.array_equal(tables.sampled(part, 29, 1)[0], real)
+    assert not np.array_equal(tables.sampled(part, 29, 2)[0], real)
+
+
+def test_rows_of_a_table_on_disk_are_those_of_the_table(tmp_path):
+    frame = pd.DataFrame({"person": [f"P{i}" for i in range(200_000)], "x": np.arange(200_000.0)})
+    frame["when"] = pd.Timestamp("2020-01-01") + pd.to_timedelta(frame["x"], unit="D")
+    frame["kind"] = pd.Categorical(np.where(frame["x"] % 3 == 0, "a", "b"))
+    frame.loc[::7, ["person", "x"]] = None
+    frame.to_parquet(tmp_path / "t.parquet", index=False)
+    whole = pd.read_parquet(tmp_path / "t.parquet")
+    assert number_of_rows(tmp_path / "t.parquet") == len(frame)
+    for rows in (np.arange(len(frame)), np.array([0, 65_535, 65_536, 199_999]), np.array([], dtype=int)):
+        pd.testing.assert_frame_equal(read_rows(tmp_path / "t.parquet", rows), whole.iloc[rows].reset_index(drop=True))

@@ -55,6 +55,13 @@ def test_reproduction_is_found_and_the_null_control_finds_nothing(found):
     assert null["best"]["auc"] < 0.68
 
 
+def test_the_interval_of_the_combined_is_that_of_fitted_scores(cohort, tmp_path, monkeypatch):
+    given, judged = [], front.roc.judged_scores
+    monkeypatch.setattr(front.roc, "judged_scores", lambda *x, **how: given.append(how) or judged(*x, **how))
+    run(cohort, SETTINGS[:1], tmp_path)
+    assert given == [{"fitted": True}]
+
+
 def test_what_protection_costs_is_seen(found):
     mendelian, _, windows, null = (point["utility"] for point in found[0]["points"])
     assert mendelian["ld"] < 1

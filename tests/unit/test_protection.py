@@ -169,6 +169,47 @@ def test_joined_windows_are_told(real, tmp_path, caplog):
     assert "windows of 0.05 cM have so few sites that they are joined to 0.3" in caplog.text
 
 
+def test_what_halves_make_together_is_of_enough_families_or_of_nobody():
+    settings, streams, size = Protection(0, 0.0, 4, 6, 0.25), streams_of(7, "22"), 150
+    pieces, different, unchanged = [], 0, 0
+    for window, low in enumerate(range(0, SITES, size)):
+        block = founder_alleles()[low : low + size]
+        emitted, number = module.anonymous_words(words_of(block), range(size), window, settings, FOUNDED, streams)
+        made = alleles_of(emitted, size)
+        for haplotype in np.unique(made, axis=1).T:
+            assert not 0 < families_with((block == haplotype[:, None]).all(axis=0)) < settings.least
+            different += 1
+        pieces.append(number)
+        unchanged += (made == block).all(axis=0).sum()
+    assert min(pieces) == 2
+    assert max(pieces) > 2
+    assert different > 100
+    assert unchanged > 20
+
+
+def test_what_stands_for_halves_put_together_is_frequent_and_nobodys(monkeypatch):
+    monkeypatch.setattr(module, "CHOICE", 2)
+    alleles = (np.repeat([1, 2, 3, 4], [5, 4, 3, 2]) >> np.arange(3)[:, None] & 1).astype(np.int8)
+    joined = classify(words_of(alleles), np.arange(14))
+
+    def safe(*rare):
+        return sorted(joined.words[0, module._safe_classes(joined, np.array([rare], dtype=np.uint32))].tolist())
+
+    assert safe(7) == [1, 2]
+    assert safe(1) == [2, 3]
+    assert safe(1, 2, 3) == [4]
+    assert safe(1, 2, 3, 4) == [1]
+
+
+def test_halved_windows_are_told(real, tmp_path, caplog):
+    caplog.set_level("INFO")
+    protected(real, tmp_path / "narrow", random_mosaic(20))
+    assert "halved, which makes" in caplog.text
+    assert "so many haplotypes" not in caplog.text
+    protected(real, tmp_path / "wide", random_mosaic(20), PROTECTION._replace(window_cm=1.0))
+    assert "40 % of the windows have so many haplotypes that they are halved, to 2.0 pieces" in caplog.text
+
+
 def test_matches_are_of_haplotypes_as_they_are_emitted(real):
     _, alleles, pos = real
     settings, mosaic = Protection(0, 1.0, 4, 6, 0.25), random_mosaic(90)
@@ -180,7 +221,7 @@ def test_matches_are_of_haplotypes_as_they_are_emitted(real):
     for window, (low, high) in enumerate(itertools.pairwise(bounds)):
         words = words_of(alleles[low:high])
         module.protected_words(words, high - low, copying, settings, FOUNDED, streams)
-        safe = module.anonymous_words(words, range(high - low), window, settings, FOUNDED, streams)
+        safe, _ = module.anonymous_words(words, range(high - low), window, settings, FOUNDED, streams)
         order = advance(order, classify(safe, FAMILY).code, STRATUM, window)
         raw = advance(raw, classify(words, FAMILY).code, STRATUM, window)
     lengths = [longest_matches(o, np.arange(2 * PEOPLE), 1)[1].mean() for o in (copying.order, order, raw)]
@@ -307,6 +348,32 @@ def test_who_lacks_the_chromosome_stays_without(real, tmp_path):
     assert (made[:, 4:] >= 0).all()
 
 
+def test_females_are_not_counted_on_y(tmp_path):
+    """As of a file of the males alone: all of them would be carriers of REF."""
+    males, line = np.arange(0, PEOPLE, 2), GeneticMap("Y", MAP.pos, np.zeros(2))
+    alleles = np.repeat(founder_alleles()[:, 2 * males], 2, axis=1)
+    pos = np.arange(1, SITES + 1) * 1000
+    sites = pd.DataFrame({"chrom": "Y", "pos": pos, "id": [f"s{i}" for i in pos], "ref": "A", "alt": "G"})
+    father = np.where(np.arange(30) < 20, np.random.default_rng(8).integers(len(males), size=30), -1)
+    made, sex = {}, 1 + (father < 0)
+    for name, males_at in (("everybody", males), ("males", np.arange(len(males)))):
+        absent = ~np.isin(np.arange(males_at[-1] + 2 if name == "everybody" else len(males)), males_at)
+        with GenotypeWriter(tmp_path / name, np.arange(len(absent)), absent + 1, SITES, absent) as writer:
+            writer.append(alleles, sites)
+        founder = np.repeat(np.where(father < 0, -1, 2 * males_at[father]), 2).astype(np.int32)
+        mosaic = Mosaic(np.arange(61), np.zeros(60, np.uint32), founder)
+        family = np.repeat(np.cumsum(~absent), 2)
+        out, founded = tmp_path / f"made of {name}", Founded(family, np.zeros(len(family), dtype=int))
+        given = (tmp_path / name, np.arange(len(absent)), mosaic, line, out, np.arange(30), sex)
+        transmit_protected(*given, PROTECTION._replace(least=3, most=3), founded, "Y", 7)
+        made[name] = [out.with_suffix(s).read_bytes() for s in (".pgen", ".pvar")]
+    assert made["everybody"] == made["males"]
+    with Genotypes(out) as file:
+        found = file.haplotypes(0, file.n_sites)
+    assert (found[:, :40] == 1).any(axis=0).all()
+    assert (found[:, 40:] == -9).all()
+
+
 def test_classes_and_differences_against_brute_force():
     alleles = founder_alleles(4)[:70]
     classes = classify(words_of(alleles), FAMILY)
@@ -351,6 +418,8 @@ def test_settings():
     assert make_protection(off, 1000) == Protection()
     assert make_protection({"minimum_allele_count": 0.04}, 1010) == Protection(41)
     assert make_protection({"minimum_allele_count": 1}, 1010) == Protection(1)
-    assert make_protection({"k_anonymous": {"k": 7}}, 1000) == Protection(0, 0.0, 7, 21, 0.05)
+    assert make_protection({"k_anonymous": {"k": 7, "most": 3, "window_cm": 0.1}}, 1000) == Protection(
+        0, 0.0, 7, 21, 0.1
+    )
     with pytest.raises(InputError, match="at least 33 families carry are asked for, of 60 families"):
-        make_protection({"k_anonymous": {"k": 33, "most": 1}}, 60)
+        make_protection({"k_anonymous": {"k": 33, "most": 1, "window_cm": 0.05}}, 60)

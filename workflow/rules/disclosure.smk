@@ -1,6 +1,13 @@
 # Attacks on the pseudo cohort, each with its controls. What they find of single people is secret and temporary.
 
 
+def attacked(per_thousand):
+    """MB of who is attacked or compared with: the targets, and of the holdout of a real cohort as large as the pseudo
+    one (see `memory`) 20,000 people at most."""
+    held = config["holdout"] * (config["people"] or 10_000)
+    return per_thousand * (config["disclosure"]["targets"] + min(held, 20_000)) / 1000
+
+
 rule attack_panel:
     input:
         genotypes("real", AUTOSOMES),
@@ -49,9 +56,10 @@ rule attack_genomes:
         "logs/benchmarks/attack_genomes/chr{chrom}.tsv"
     threads: 1
     # Pseudo people and founders lie in nameless files beside the output, sites / 4 bytes a founder and sites / 2 a pseudo
-    # person; what grows with the cohort in memory are the non-members of its holdout.
+    # person, of 200,000 sites at most; in memory are members, at most 10,000 non-members and as many of a reference.
     resources:
-        mem_mb=memory(1500, 100),
+        mem_mb=memory(1200 + attacked(300), 10),
+        disk_mb=memory(100, 150),
         runtime=minutes(60, 20),
     params:
         founders=config["founders"],

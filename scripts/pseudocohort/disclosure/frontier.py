@@ -202,7 +202,7 @@ def attacked(cohort: Cohort, made: np.ndarray, seed: int) -> dict:
     best = max(single, key=lambda name: single[name][0])
     auc, error = single[best]
     rng = counter.generator(seed, "frontier intervals")
-    judged = roc.judged_scores(*combined.combine(scores, **families), *families.values(), rng)
+    judged = roc.judged_scores(*combined.combine(scores, **families), *families.values(), rng, fitted=True)
     rate = judged.rates[0]
     return {
         "best": {"attack": best, **_auc(auc, (auc - 1.96 * error, auc + 1.96 * error))},

@@ -9,7 +9,7 @@ import numpy as np
 
 from pseudocohort.disclosure import exposure, genomes
 from pseudocohort.disclosure import packed as bits
-from pseudocohort.disclosure.nearest import nearest_distance
+from pseudocohort.disclosure.nearest import adversarial_accuracy, nearest_distance
 from pseudocohort.disclosure.panels import Panel, Panels
 from pseudocohort.genotypes import Genotypes
 from pseudocohort.measures.arrays import load_arrays, save_arrays
@@ -35,19 +35,21 @@ def attack_chromosome(panels: Panels) -> dict[str, np.ndarray]:
 
 def copies(panels: Panels) -> dict[str, list[float]]:
     """[pseudo cohort, reference panel]: shares of windows, of the chromosome's haplotypes and of people that are
-    copies of founders', letter by letter or nearly (at NEAR_LOOKED sites: it takes all pairs of people)."""
+    copies of founders', letter by letter or nearly (at NEAR_LOOKED sites: it takes all pairs of people), and the two
+    halves of adversarial accuracy, of as many members."""
     founders, sides = panels.founders, (panels.pseudo, panels.reference)
     found = {
         f"{width:g} cM": [exposure.copied_windows(founders, side, panels.cm, width) for side in sides]
         for width in exposure.COPY_WINDOWS
     }
     found["whole chromosome"] = [exposure.copied_windows(founders, side, panels.cm) for side in sides]
-    number = len(panels.cm)
-    some = np.unique(np.linspace(0, number - 1, min(number, NEAR_LOOKED)).round().astype(np.int64))
+    some = bits.spread(len(panels.cm), NEAR_LOOKED)
     thin = bits.select(founders, some)
-    near = [nearest_distance(bits.in_memory(bits.select(side, some)), thin) for side in sides]
-    found["near"] = [exposure.near_copies(distance, len(some)) for distance in near]
-    return found
+    looked = [bits.in_memory(bits.select(side, some)) for side in sides]
+    found["near"] = [exposure.near_copies(nearest_distance(side, thin), len(some)) for side in looked]
+    members, most = bits.select(panels.members, some), min(side.number for side in looked)
+    told = [adversarial_accuracy(members, side, most) for side in looked]
+    return found | {"own founders": [a.targets for a in told], "own pseudo": [a.pseudo for a in told]}
 
 
 def carrying_families(

@@ -3,7 +3,6 @@
 import logging
 
 import numpy as np
-from scipy.stats import norm
 
 from pseudocohort.disclosure import combined, genomes, learned
 from pseudocohort.disclosure.evidence import both_passed, curve, membership_lines
@@ -11,8 +10,8 @@ from pseudocohort.disclosure.exposure import SMALLEST, grouped
 from pseudocohort.disclosure.genome_attacks import FAMILIES
 from pseudocohort.disclosure.items import Attacked
 from pseudocohort.disclosure.panels import Panel
-from pseudocohort.disclosure.roc import CONFIDENCE, judged_scores
-from pseudocohort.measures.line import FEWEST_IN_HALF, measure
+from pseudocohort.disclosure.roc import judged_scores
+from pseudocohort.measures.line import measure
 
 log = logging.getLogger("pseudocohort")
 # Attack -> beginnings of the names of its scores; several scores become one by `combined`.
@@ -27,7 +26,6 @@ ATTACKS = {
 }
 PLAIN = ("allele frequencies", "rare alleles", "nearest neighbour")  # one score each, and no weights fitted
 ALL = "all combined"
-REACH = 0.05  # of the interval of an AUC on either side, as wanted
 NO_AUTOSOME = "no autosome"
 WORST = 0.05  # share of people with the longest segments
 
@@ -58,9 +56,9 @@ def genome_evidence(chromosomes: list[dict], panel: Panel, family: np.ndarray) -
         found_out = Attacked(judged_scores(member, nonmember, ours, theirs, fitted=fitted), *sides)
         controls[name] = found_out.controls
         passed = both_passed(controls[name])
-        lines += with_needed(membership_lines("genome", name, found_out.judged, passed, people=n), m, n)
+        lines += membership_lines("genome", name, found_out.judged, passed, m)
         kin = judged_scores(relative, nonmember, ours[: len(relative)], theirs)
-        lines += with_needed(membership_lines("relative", name, kin, passed, people=n), len(relative), n)
+        lines += membership_lines("relative", name, kin, passed, len(relative))
         arrays |= _curves(name, member, nonmember, relative)
     log.info("%d founders and %d others attacked by their genomes", m, n)
     return [*lines, *match_lines(found, m, n)], controls, arrays | match_arrays(found, m, n)
@@ -88,24 +86,6 @@ def attack_scores(total: dict, members: int, member_family: np.ndarray, nonmembe
         names = [name for name in single if name.startswith(starts)]
         made[attack] = single[names[0]] if len(names) == 1 else together(names)
     return made | {ALL: together(list(single))}
-
-
-def with_needed(lines: list[dict], members: int, nonmembers: int) -> list[dict]:
-    """The lines, of which the first tells how many non-members would place the AUC within REACH of its value."""
-    lines[0]["details"] |= {"nonmembers": nonmembers, "needed": needed_for_auc(members)}
-    return lines
-
-
-def needed_for_auc(members: int, reach: float = REACH) -> int:
-    """Fewest non-members for an interval of the AUC of no more than `reach` on either side where it is 1/2.
-
-    There its variance is (1 / m + 1 / n + 1 / (m n)) / 12 (Mann and Whitney 1947), m the members or, if there are more
-    of these, the non-members, as founders are not scarce.
-    """
-    most = 12 * (reach / norm.ppf((1 + CONFIDENCE) / 2)) ** 2
-    n = np.arange(1, int(3 / most) + 2)
-    m = np.maximum(members, n)
-    return max(FEWEST_IN_HALF, int(n[np.argmax(1 / m + 1 / n + 1 / (m * n) <= most)]))
 
 
 def _curves(name: str, member: np.ndarray, nonmember: np.ndarray, relative: np.ndarray) -> dict[str, np.ndarray]:
@@ -152,6 +132,9 @@ def exposure_lines(chromosomes: list[dict], descents: list[dict], kin: int) -> l
         lines.append(measure("copied_windows", value, subject=subject, floor=floor))
     value, floor = np.mean([c["copies/near"] for c in chromosomes], axis=0)
     lines.append(measure("near_copies", value, floor=floor))
+    for subject, name in (("founders", "own founders"), ("pseudo people", "own pseudo")):
+        value, floor = np.mean([c[f"copies/{name}"] for c in chromosomes], axis=0)
+        lines.append(measure("adversarial_accuracy", value, subject=subject, floor=floor))
     few = np.array(FAMILIES) < SMALLEST
     alleles, rare = sum(c["carried"] for c in chromosomes)
     lines.append(measure("few_families", _share(alleles[few].sum(), alleles.sum()), alleles=int(alleles.sum()),

@@ -13,6 +13,7 @@ import numpy as np
 from pseudocohort.disclosure import frequencies, hmm, learned, matching, nearest, pbwt, rare_alleles, windows
 from pseudocohort.disclosure import packed as bits
 
+NEAREST_SITES = 8000  # evenly spread, of a chromosome: of 70,000 in 20 cM they lose less than .01 of the AUC
 ATTACKS = ("match", "windows", "hmm", "alleles", "nearest", "learned")
 SUMS = ("longest", *(f"sum>{t:g}" for t in matching.LENGTHS), "mean log")
 MATCHES = (*SUMS, *(f"covered>{t:g}" for t in matching.COVERED), "log over", *(f"stitched {name}" for name in SUMS))
@@ -68,7 +69,7 @@ def statistics_and_carriers(
     """`statistics`, and the pseudo people of the longest matches (None without matching).
 
     Sites at which the pseudo cohort does not vary are not compared letter by letter, as they may not be released: they
-    count for frequencies alone.
+    count for frequencies alone. Whole people are compared at NEAREST_SITES of the sites, as all pairs of them are.
     """
     _check(targets, pseudo, reference, cm)
     found, carriers = {}, None
@@ -89,7 +90,10 @@ def statistics_and_carriers(
         sums, carriers = _copying(targets, panels, cm, "hmm" in attacks)
         found |= sums
     if "nearest" in attacks:
-        found |= {f"{label} nearest": -nearest.nearest_distance(targets, panel) for label, panel in panels.items()}
+        some = bits.spread(len(cm), NEAREST_SITES)
+        thin = bits.select(targets, some)
+        for label, panel in panels.items():
+            found[f"{label} nearest"] = -nearest.nearest_distance(thin, bits.select(panel, some))
     return found, carriers
 
 

@@ -54,7 +54,7 @@ def item_evidence(
     lines, controls = [], {}
     for name, attack in attack_records(sides, rng).items():
         controls[name] = attack.controls
-        lines += membership_lines("item", name, attack.judged, both_passed(attack.controls))
+        lines += membership_lines("item", name, attack.judged, both_passed(attack.controls), len(members.x))
     log.info("%d members and %d others attacked by their rows", len(members.x), len(nonmembers.x))
     more, found = _risk_lines(real[part == "train"], real[part != "train"], made, dictionary, seed)
     lines, controls = lines + more, controls | found

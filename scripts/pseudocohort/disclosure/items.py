@@ -23,6 +23,7 @@ FOUND = 0.6  # least AUC of a planted leak
 CHANCE = 3.29  # a null beyond so many standard errors happens once in 1,000
 BLOCK = 1000
 TREES = 200
+ALL = "all"  # attacks combined, the one with fitted weights
 
 
 class Sides(NamedTuple):
@@ -76,16 +77,16 @@ def attack_records(sides: Sides, rng: np.random.Generator) -> dict[str, Attacked
     families = sides.member_family, sides.nonmember_family
     return {
         name: Attacked(
-            judged_scores(*real[name], *families),
-            judged_scores(*planted[name], sides.member_family[copied], families[1]),
-            judged_scores(*null[name], families[1][one], families[1][other]),
+            judged_scores(*real[name], *families, fitted=name == ALL),
+            judged_scores(*planted[name], sides.member_family[copied], families[1], fitted=name == ALL),
+            judged_scores(*null[name], families[1][one], families[1][other], fitted=name == ALL),
         )
         for name in real
     }
 
 
 def _with_combined(scores: dict, ours: np.ndarray, theirs: np.ndarray) -> dict:
-    return scores | {"all": combine(scores, ours, theirs)}
+    return scores | {ALL: combine(scores, ours, theirs)}
 
 
 def halves(family: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

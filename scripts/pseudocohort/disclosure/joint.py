@@ -31,15 +31,14 @@ class Told(NamedTuple):
     targets: int
 
 
-def best_carriers(target: np.ndarray, donor: np.ndarray, length: np.ndarray, people: int) -> np.ndarray:
-    """Pseudo person with the longest single match of each target person, -1 without any: int64 (people,).
+def one_of_each_family(family: np.ndarray, carrier: np.ndarray) -> np.ndarray:
+    """The first target of each family who has a carrier, ascending: int64.
 
-    target, donor: haplotype numbers of matches (matches,), two a person; length: in cM, over all chromosomes.
+    Kin share residuals and carriers: more than one of a family would tell the same thing again, and chance, that gives
+    carriers to targets one by one, would not.  family: (n,) labels; carrier: (n,), -1 for none.
     """
-    best = np.full(people, -1)
-    order = np.argsort(length, kind="stable")
-    best[target[order] // 2] = donor[order] // 2  # of several writes to one place the last one, the longest, stays
-    return best
+    there = np.flatnonzero(carrier >= 0)
+    return there[np.sort(np.unique(family[there], return_index=True)[1])]
 
 
 def residuals(items: np.ndarray, known: np.ndarray, fitted: np.ndarray) -> np.ndarray:
@@ -65,9 +64,10 @@ def residuals(items: np.ndarray, known: np.ndarray, fitted: np.ndarray) -> np.nd
 def attribute_by_haplotype(targets: np.ndarray, pseudo: np.ndarray, carrier: np.ndarray, seed: int) -> Told:
     """Correlations of targets' residuals with those of their carriers, over all items and of the one that tells most.
 
-    targets: (n, items), pseudo: (m, items), from `residuals`; carrier: (n,) row of pseudo, -1 for none.  What is
-    missing counts as the mean. The maximum over items is taken of correlations divided by their own quantile RARE of
-    chance, lest items of few cases, whose chance has long tails, hide the others (maxT of Westfall and Young 1993).
+    targets: (n, items), pseudo: (m, items), from `residuals`; carrier: (n,) row of pseudo, -1 for none.  Targets are no
+    kin (`one_of_each_family`). What is missing counts as the mean. The maximum over items is taken of correlations
+    divided by their own quantile RARE of chance, lest items of few cases, whose chance has long tails, hide the others
+    (maxT of Westfall and Young 1993).
     """
     rows = np.flatnonzero(carrier >= 0)
     ours, theirs = targets[rows], pseudo[carrier[rows]]

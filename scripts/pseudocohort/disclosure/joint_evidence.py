@@ -12,7 +12,7 @@ from pseudocohort.cohort.dictionary import NUMERIC, Dictionary
 from pseudocohort.disclosure.evidence import FAILED, both_passed
 from pseudocohort.disclosure.item_evidence import as_attacked
 from pseudocohort.disclosure.items import CHANCE
-from pseudocohort.disclosure.joint import attribute_by_haplotype, known_items, residuals
+from pseudocohort.disclosure.joint import attribute_by_haplotype, known_items, one_of_each_family, residuals
 from pseudocohort.disclosure.panels import Panel
 from pseudocohort.disclosure.records import attackers_tables, numbers
 from pseudocohort.measures.line import measure
@@ -48,9 +48,9 @@ def joint_evidence(
 ) -> tuple[list[dict], dict]:
     """(lines, controls) for results/disclosure/joint.json.
 
-    tables: people, items and scores of the real people, same rows.  pseudo: table of the pseudo cohort and its scores,
-    same rows.  carrier: of `carriers`.  Controls: carriers who have their founders' items, all or a single one, and
-    carriers at random.
+    tables: people (family among others), items and scores of the real people, same rows.  pseudo: table of the pseudo
+    cohort and its scores, same rows.  carrier: of `carriers`.  Targets are one of each family.  Controls: carriers who
+    have their founders' items, all or a single one, and carriers at random.
     """
     people, items, scores = tables
     made, made_scores = pseudo
@@ -58,16 +58,20 @@ def joint_evidence(
     values, names = _numbers(real, fake, dictionary)
     left = residuals(values, *_known(real, scores, fake, made_scores))
     ours, theirs = left[: len(real)], left[len(real) :]
-    m = len(panel.members)
-    members, others = ours[panel.members], ours[panel.nonmembers]
+    family, m = people["family"].astype(str).to_numpy(), len(panel.members)
+    sides = []
+    for rows, own in ((panel.members, carrier[:m]), (panel.nonmembers, carrier[m:])):
+        first = one_of_each_family(family[rows], own)
+        sides.append((ours[rows[first]], own[first]))
+    (members, carried), (others, other_carried) = sides
     draw = int(counter.key(seed, "attribute by haplotype")[0])
-    found = attribute_by_haplotype(members, theirs, carrier[:m], draw)
-    floor = attribute_by_haplotype(others, theirs, carrier[m:], draw)
-    chance = counter.generator(seed, "carriers at random").permutation(carrier[:m])
+    found = attribute_by_haplotype(members, theirs, carried, draw)
+    floor = attribute_by_haplotype(others, theirs, other_carried, draw)
+    chance = counter.generator(seed, "carriers at random").permutation(carried)
     null = attribute_by_haplotype(members, theirs, chance, draw)
-    known = known_items(members, theirs, carrier[:m])
+    known = known_items(members, theirs, carried)
     one = known[len(known) // 2 :][:1]  # neither the best known item nor the least
-    told = [attribute_by_haplotype(members, _told(theirs, members, carrier[:m], items), carrier[:m], draw)
+    told = [attribute_by_haplotype(members, _told(theirs, members, carried, items), carried, draw)
             for items in (known, one)]  # fmt: skip
     controls = {
         ALL: _controls(told[0].mean, told[0].mean_z, null.mean, null.mean_z, found.targets),
@@ -102,8 +106,8 @@ def _finite(value: float) -> float | None:
 
 def _told(pseudo: np.ndarray, members: np.ndarray, carrier: np.ndarray, items: np.ndarray) -> np.ndarray:
     """The pseudo people's residuals with those of the members whose haplotypes they carry, in some columns."""
-    leaky, there = pseudo.copy(), carrier >= 0
-    leaky[np.ix_(carrier[there], items)] = members[np.ix_(there, items)]
+    leaky = pseudo.copy()
+    leaky[np.ix_(carrier, items)] = members[:, items]
     return leaky
 
 

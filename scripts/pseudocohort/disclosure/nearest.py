@@ -65,9 +65,9 @@ def _dosages(packed: Packed, first: int, site: int) -> np.ndarray:
     return (alleles[:, 0::2] + alleles[:, 1::2]).astype(np.float32)
 
 
-def adversarial_accuracy(targets: Packed, pseudo: Packed) -> Accuracy:
-    """Adversarial accuracy of equal numbers of people: the first ones of the larger group."""
-    people = min(targets.number, pseudo.number) // 8 * 8
+def adversarial_accuracy(targets: Packed, pseudo: Packed, most: int) -> Accuracy:
+    """Adversarial accuracy of equal numbers of people, in memory: the first ones, of `most` haplotypes at most."""
+    people = min(targets.number, pseudo.number, most) // 8 * 8
     one, other = (Packed(p.rows[:, : people // 8], people) for p in (targets, pseudo))
     across, back = nearest_distance(one, other), nearest_distance(other, one)
     first = float(np.mean(across > nearest_distance(one, one, same=True)))

@@ -106,6 +106,11 @@ class Packed(NamedTuple):
             yield 0, self
 
 
+def spread(number: int, most: int) -> np.ndarray:
+    """At most `most` of 0 ... number - 1, evenly spread: int64, ascending."""
+    return np.unique(np.linspace(0, number - 1, min(number, most)).round().astype(np.int64))
+
+
 def sites_at_once(number: int) -> int:
     """Sites of a block of so many haplotypes, for its memory to be bounded."""
     return max(8, min(SITES_AT_ONCE, ALLELES_AT_ONCE // max(1, number)))

@@ -110,7 +110,7 @@ def read_panels(
     rows = np.unique(np.concatenate([founders, panel.nonmembers, panel.reference]))
     with Genotypes(real_prefix, rows) as real, Genotypes(pseudo_prefix, panel.pseudo) as made:
         place = _places(real.sites, made.sites, (real_prefix, pseudo_prefix))
-        taken = _taken(real.n_sites)
+        taken = bits.spread(real.n_sites, MOST_SITES)
         cm = np.asarray(genetic_map.cm_at(real.sites["pos"].to_numpy()[taken]), dtype=float)
         groups = (founders, panel.members, panel.nonmembers, panel.reference)
         everybody, *columns = (_columns(rows, some) for some in groups)
@@ -170,11 +170,6 @@ def _places(real: pd.DataFrame, made: pd.DataFrame, names: tuple[str, str]) -> n
     place = np.full(len(real), -1)
     place[both["a"]] = both["b"]
     return place
-
-
-def _taken(sites: int) -> np.ndarray:
-    """At most MOST_SITES numbers of sites, evenly spread."""
-    return np.unique(np.linspace(0, sites - 1, min(sites, MOST_SITES)).round().astype(np.int64))
 
 
 def _blocks(taken: np.ndarray, size: int) -> Iterator[tuple[int, np.ndarray]]:

@@ -2,7 +2,7 @@
 
 AUC with its variance: DeLong, DeLong and Clarke-Pearson 1988; with people in clusters (families): Obuchowski 1997,
 "Nonparametric analysis of clustered ROC curve data". Share of true positives: Clopper-Pearson 1934 at the threshold
-found, or a bootstrap of clusters.
+found, widened by a bootstrap of clusters.
 """
 
 from typing import NamedTuple
@@ -54,21 +54,22 @@ def judged_scores(
     of one family count as one cluster. Without them everyone is independent.  fitted: the scores are of
     `combined.cross_fitted` on these very people. Where there is nothing to find, such an AUC has twice the variance:
     what two folds have in common by chance counts when the first judges the second, and again when the second judges
-    the first.
+    the first. The interval and the error are both as wide as that.
     """
     member, nonmember = (np.asarray(x, dtype=float) for x in (member, nonmember))
     if not (np.isfinite(member).all() and np.isfinite(nonmember).all()):
         raise ValueError("scores must be finite")
     auc, spread = auc_with_error(member, nonmember, member_family, nonmember_family)
-    reach = norm.ppf((1 + CONFIDENCE) / 2) * spread
-    error = error_of_chance(member, nonmember, member_family, nonmember_family) * (np.sqrt(2) if fitted else 1)
+    wider = np.sqrt(2) if fitted else 1
+    reach = norm.ppf((1 + CONFIDENCE) / 2) * spread * wider
+    error = error_of_chance(member, nonmember, member_family, nonmember_family) * wider
     z = (auc - 0.5) / error if error > 0 else 0.0
     clustered = any(f is not None and len(np.unique(f)) < len(f) for f in (member_family, nonmember_family))
     rates = [_rate(member, nonmember, at) for at in FALSE_POSITIVE_RATES]
     if clustered:
         rng = np.random.default_rng(0) if rng is None else rng
         ends = _bootstrap(member, nonmember, member_family, nonmember_family, rng)
-        rates = [r if np.isnan(r.value) else r._replace(interval=e) for r, e in zip(rates, ends, strict=True)]
+        rates = [r if np.isnan(r.value) else _widened(r, e) for r, e in zip(rates, ends, strict=True)]
     return Judged(auc, (max(0.0, auc - reach), min(1.0, auc + reach)), float(error), float(z), tuple(rates))
 
 
@@ -158,6 +159,13 @@ def _rate(member: np.ndarray, nonmember: np.ndarray, at: float) -> Rate:
     low = 0.0 if hits == 0 else float(beta.ppf(tail, hits, m - hits + 1))
     high = 1.0 if hits == m else float(beta.ppf(1 - tail, hits + 1, m - hits))
     return Rate(at, value, (low, high), n, needed)
+
+
+def _widened(rate: Rate, ends: tuple[float, float]) -> Rate:
+    """The rate, its interval never narrower than that of as many independent people: of no hit a bootstrap draws no
+    other number than 0."""
+    (low, high), (first, last) = rate.interval, ends
+    return rate._replace(interval=(min(low, first), max(high, last)))
 
 
 def _bootstrap(member, nonmember, member_family, nonmember_family, rng) -> list[tuple[float, float]]:

@@ -16,6 +16,7 @@ from pseudocohort.cohort.dictionary import (
 )
 from pseudocohort.evaluation.metrics import Comparison, against_floor, real_halves
 
+MOST_PEOPLE = 20_000  # trained on, of the holdout, and pseudo: what is compared stays in memory
 MOST_IN_HALF = 5000  # people: more would cost time and show differences that no study of this size can see
 
 
@@ -152,6 +153,18 @@ def missingness(table: Table) -> np.ndarray:
 def capped(halves: list, rng: np.random.Generator, most: int = MOST_IN_HALF) -> list[tuple[np.ndarray, np.ndarray]]:
     """The halves with at most so many people each, drawn at random: the order of a table's rows may mean something."""
     return [tuple(h if len(h) <= most else np.sort(rng.permutation(h)[:most]) for h in pair) for pair in halves]
+
+
+def sampled(part: np.ndarray, pseudo: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the real and of the pseudo people who are compared: all, or MOST_PEOPLE drawn at random of those trained
+    on, of the holdout, and of the pseudo people; ascending.
+
+    part: (n,) train, A or B.  pseudo: number of pseudo people.
+    """
+    rng = counter.generator(seed, "people whose items are compared")
+    groups = np.flatnonzero(part == "train"), np.flatnonzero(part != "train"), np.arange(pseudo)
+    train, held, made = (g if len(g) <= MOST_PEOPLE else np.sort(rng.permutation(g)[:MOST_PEOPLE]) for g in groups)
+    return np.sort(np.concatenate([train, held])), made
 
 
 def prepare(

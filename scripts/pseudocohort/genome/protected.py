@@ -25,6 +25,7 @@ from pseudocohort.genome.protection import (
 from pseudocohort.genome.recombination import coordinate, site_fractions
 from pseudocohort.genome.tiles import TILE, places_of
 from pseudocohort.genome.transmission import absent_people, open_founders
+from pseudocohort.genotypes import read_psam
 from pseudocohort.pgen import bits
 from pseudocohort.pgen.bits import unpack, words_of
 from pseudocohort.pgen.reader import Reader
@@ -33,6 +34,7 @@ from pseudocohort.sites import write_psam
 
 log = logging.getLogger("pseudocohort")
 LONG = 2  # times window_cm, on average, of windows joined for want of sites
+HALVED = 0.1  # share of windows that few haplotypes of are allowed, from which on it is told
 BLOCK_WORDS = 2**22  # of founders read together
 
 
@@ -52,15 +54,17 @@ def transmit_protected(
 ) -> dict[str, int]:
     """Write the pseudo cohort's genotypes under protections; arguments as of `transmit`, and who founders belong to.
 
-    founded: of the founder haplotypes, 2 i and 2 i + 1 of founder_rows[i]. chrom, seed: name the draws. block_sites:
-    sites read at once, at least a window; the bytes do not depend on it. Returns numbers of sites: "sites" of the
-    founders, "common" after minimum_allele_count, "written". Memory: a block, 100 bytes a founder and pseudo haplotype
-    and the mosaic.
+    founded: of the founder haplotypes, 2 i and 2 i + 1 of founder_rows[i]; those of who has no chromosome are not
+    counted among them. chrom, seed: name the draws. block_sites: sites read at once, at least a window; the bytes do
+    not depend on it. Returns numbers of sites: "sites" of the founders, "common" after minimum_allele_count,
+    "written". Memory: a block, 100 bytes a founder and pseudo haplotype and the mosaic.
     """
     founder_rows = np.asarray(founder_rows)
     lines, reader = open_founders(real_prefix, founder_rows, mosaic)
     with reader, atomic(f"{out_prefix}.pgen") as part:
-        haplotypes = (2 * founder_rows[:, None] + [0, 1]).ravel()
+        there = _present(real_prefix, founder_rows, chrom)
+        haplotypes = (2 * founder_rows[:, None] + [0, 1]).ravel()[there]
+        founded, mosaic = Founded(founded.family[there], founded.stratum[there]), _renumbered(mosaic, there)
         common = common_sites(reader, haplotypes, founded.family, protection.minimum_allele_count)
         sites = np.flatnonzero(common)
         fraction, length = site_fractions(genetic_map, lines.positions), genetic_map.length_cm
@@ -103,7 +107,32 @@ def transmit_protected(
             "key disclosure.frontier)",
             chrom, protection.window_cm, length,
         )  # fmt: skip
+    pieces = np.array(copying.pieces)
+    halved = pieces > 1
+    if protection.least:
+        told = (chrom, halved.sum(), len(halved), pieces.sum())
+        log.info("chromosome %s: %d windows of %d are halved, which makes %d pieces", *told)
+    if halved.mean() > HALVED:
+        log.warning(
+            "chromosome %s: %.0f %% of the windows have so many haplotypes that they are halved, to %.1f pieces on "
+            "average: k families carry each piece, and all of such a window together k or none",
+            chrom, 100 * halved.mean(), pieces[halved].mean(),
+        )  # fmt: skip
     return counts
+
+
+def _present(real_prefix: str | Path, founder_rows: np.ndarray, chrom: str) -> np.ndarray:
+    """Founder haplotypes that there are: bool (2 founders,), all but those of females on Y."""
+    there = np.ones(2 * len(founder_rows), dtype=bool)
+    if chrom == "Y":
+        there &= np.repeat(read_psam(f"{real_prefix}.psam")["sex"].to_numpy()[founder_rows] == 1, 2)
+    return there
+
+
+def _renumbered(mosaic: Mosaic, there: np.ndarray) -> Mosaic:
+    """The mosaic with founders numbered among those that are there, bool (founder haplotypes,)."""
+    number = np.append(np.cumsum(there) - 1, -1).astype(np.int32)  # the last for founder -1
+    return mosaic._replace(founder=number[mosaic.founder])
 
 
 def common_sites(reader: Reader, haplotypes: np.ndarray, family: np.ndarray, minimum: int) -> np.ndarray:

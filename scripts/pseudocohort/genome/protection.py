@@ -5,7 +5,8 @@ the pseudo cohort by matching. What is copied in a window is therefore chosen an
 
 minimum_allele_count    sites whose minor allele fewer families carry are dropped, not redrawn: their list would tell.
 k_anonymous             a founder's haplotype of a window stays only where at least k families carry it, else the
-                        nearest such stands for it.
+                        nearest such stands for it; where too few do, in each half of the window. What the halves make
+                        together is the haplotype of enough families or of nobody.
 switch_cm               a founder segment longer than so is left for a haplotype that is locally identical: one of the
                         few with the longest matches to the left in the stratum, at distances uniform in (c / 2, c).
 
@@ -22,20 +23,20 @@ from pseudocohort import counter
 from pseudocohort.errors import InputError
 from pseudocohort.genome.mosaic import Mosaic
 from pseudocohort.genome.switching import Order, advance, longest_matches, start_order
-from pseudocohort.genome.windows import allowed_classes, classify, hashes, replacements
+from pseudocohort.genome.windows import Classes, allowed_classes, classify, hashes, replacements
 
-MOST = 3  # times k, where the configuration does not tell
 CANDIDATES, EVERY = (4, 6), 400  # longest matches, of which one is switched to: 1 in 400 haplotypes, 4 to 6
 WINDOW = 0.05  # cM where k_anonymous does not tell
 SITES = 20  # a window has at least; of fewer nearly every haplotype is common, and none is replaced
 COVERED = 0.3  # share of founder haplotypes that the allowed ones of a window are at least, or it is halved
+CHOICE = 1000  # most frequent of those put together from halves; the nearest stands for one that few families carry
 
 
 class Protection(NamedTuple):
     """Settings; 0 is off.
 
     minimum_allele_count: distinct families. switch_cm: longest founder segment. least, most: families that must carry
-    a window's haplotype, a threshold drawn anew for each from this range. window_cm: least length of a window.
+    a window's haplotype, a threshold drawn anew for each from this range. window_cm: step of the grid of windows.
     """
 
     minimum_allele_count: int = 0
@@ -60,13 +61,13 @@ class Founded(NamedTuple):
 def make_protection(config: dict, families: int) -> Protection:
     """Settings from the configuration's key `protection`.
 
-    config: minimum_allele_count (below 1: a share of the families), switch_cm, k_anonymous: {share or k, most (a
-    multiple of k), window_cm}; None is off. families: of the founders. Raises InputError where fewer than twice as
-    many families are there as the highest threshold.
+    config: minimum_allele_count (below 1: a share of the families), switch_cm, k_anonymous: {share or k, most (times
+    k), window_cm}; None is off. families: of the founders. Raises InputError where fewer than twice as many families
+    are there as the highest threshold.
     """
-    given = config.get("k_anonymous") or {}
-    least = int(given.get("k") or np.ceil((given.get("share") or 0) * families))
-    most = max(least, round(least * given.get("most", MOST)))
+    given = config.get("k_anonymous") or {"k": 0, "most": 1, "window_cm": WINDOW}
+    least = int(np.ceil(given["share"] * families)) if given.get("share") else given["k"]
+    most = max(least, round(least * given["most"]))
     if 2 * most > families:
         raise InputError(
             f"haplotypes that at least {most} families carry are asked for, of {families} families",
@@ -80,7 +81,7 @@ def make_protection(config: dict, families: int) -> Protection:
         config.get("switch_cm") or 0.0,
         least,
         most,
-        float(given.get("window_cm", WINDOW)),
+        float(given["window_cm"]),
     )
 
 
@@ -107,13 +108,14 @@ class Copying:
     Without switching the one that the mosaic has at the window's first site. With it a segment of the mosaic begins at
     its founder, and is left at the last window border before it would exceed its cap. x: uint32 (windows + 1,),
     fractions of the coordinate at the windows' first sites, and the end; length_cm: of the coordinate, 0 where nothing
-    recombines.
+    recombines. pieces: of the windows so far, 1 or as many as a window was cut into for want of allowed haplotypes.
     """
 
     def __init__(self, mosaic: Mosaic, protection: Protection, founded: Founded, x, length_cm: float, stream):
         self.mosaic, self.stream = mosaic, stream
         self.cap = protection.switch_cm / length_cm * 2**32 if length_cm > 0 else 0.0
         self.x, self.group, self.window = np.asarray(x, dtype=np.int64), founded.stratum, 0
+        self.pieces: list[int] = []
         self.segment, self.number = mosaic.offset[:-1].copy(), np.arange(len(mosaic.offset) - 1, dtype=np.uint32)
         self.source = np.full(len(self.number), -2, dtype=np.int64)
         self.until = np.zeros(len(self.number), dtype=np.int64)
@@ -132,8 +134,9 @@ class Copying:
         self.window += 1
         return self.source
 
-    def seen(self, words: np.ndarray) -> None:
-        """Tell what the founder haplotypes are in the window just taken: uint32 (tiles, haplotypes)."""
+    def seen(self, words: np.ndarray, pieces: int) -> None:
+        """Tell what the founder haplotypes are in the window just taken, uint32 (tiles, haplotypes), and its pieces."""
+        self.pieces.append(pieces)
         if self.order is not None:
             code = np.unique(hashes(words), return_inverse=True)[1]
             self.order = advance(self.order, code, self.group, self.window - 1)
@@ -188,12 +191,12 @@ def protected_words(
 ) -> np.ndarray:
     """Alleles of the pseudo haplotypes in the next window, uint32 (tiles, pseudo haplotypes).
 
-    words: uint32 (tiles, founder haplotypes), of so many sites; 0 for who has no chromosome.
+    words: uint32 (tiles, founder haplotypes), of so many sites. Who has no chromosome gets 0.
     """
-    window, source = copying.window, copying.take()
+    window, source, pieces = copying.window, copying.take(), 1
     if protection.least:
-        words = anonymous_words(words, range(sites), window, protection, founded, streams)
-    copying.seen(words)
+        words, pieces = anonymous_words(words, range(sites), window, protection, founded, streams)
+    copying.seen(words, pieces)
     there = source >= 0
     made = np.zeros((len(words), len(source)), dtype=np.uint32)
     made[:, there] = words[:, source[there]]
@@ -202,13 +205,15 @@ def protected_words(
 
 def anonymous_words(
     words: np.ndarray, sites: range, window: int, protection: Protection, founded: Founded, streams: Streams
-) -> np.ndarray:
-    """What stands for the founder haplotypes at some sites of a window: uint32 (tiles, founder haplotypes), 0 at its
-    other sites, each haplotype carried by enough families.
+) -> tuple[np.ndarray, int]:
+    """What stands for the founder haplotypes at some sites of a window, uint32 (tiles, founder haplotypes), 0 at its
+    other sites; and in how many pieces enough families carry it.
 
     Sites of which the allowed classes hold less than COVERED of all founder haplotypes (a window without recombination
-    may have thousands) are halved, and each half is a window of its own.
+    may have thousands) are halved, and each half is a window of its own. What they make together no family or at least
+    `least` carry, but where all haplotypes come out as one.
     """
+    haplotype = np.arange(words.shape[1], dtype=np.uint32)
     classes = classify(words & _mask(sites, len(words))[:, None], founded.family)
     allowed = allowed_classes(classes, protection.least, protection.most, streams.threshold, window)
     held = np.isin(classes.code, allowed).mean()
@@ -216,12 +221,26 @@ def anonymous_words(
         middle = sites.start + len(sites) // 2
         halves = range(sites.start, middle), range(middle, sites.stop)
         first, second = (anonymous_words(words, half, window, protection, founded, streams) for half in halves)
-        return first | second
+        made, rare = first[0] | second[0], classes.words[:, classes.families < protection.least]
+        again = np.flatnonzero(np.isin(hashes(made), hashes(rare)))
+        if len(again):
+            joined = classify(made, founded.family)
+            safe = _safe_classes(joined, rare)
+            chosen = replacements(joined, safe, joined.code[again], haplotype[again], window, streams.replace)
+            made[:, again] = joined.words[:, chosen]
+        return made, first[1] + second[1]
     if len(allowed) == 0:  # of one site: nothing is told of it
         allowed = np.array([classes.families.argmax()])
-    haplotype = np.arange(words.shape[1], dtype=np.uint32)
     emitted = replacements(classes, allowed, classes.code, haplotype, window, streams.replace)
-    return classes.words[:, emitted]
+    return classes.words[:, emitted], 1
+
+
+def _safe_classes(joined: Classes, rare: np.ndarray) -> np.ndarray:
+    """The CHOICE most frequent classes that are none of `rare`, uint32 (tiles, haplotypes): int64, ascending."""
+    safe = np.flatnonzero(~np.isin(hashes(joined.words), hashes(rare)))
+    if len(safe) == 0:  # there is no choice: one for all, which tells of nobody
+        return np.array([joined.families.argmax()])
+    return np.sort(safe[np.argsort(-joined.families[safe], kind="stable")[:CHOICE]])
 
 
 def _mask(sites: range, tiles: int) -> np.ndarray:

@@ -7,8 +7,12 @@ that is newer than the table but was made from an older one; Snakemake, which ru
 
 import hashlib
 import json
+import logging
 import os
+import re
 import stat
+from contextlib import suppress
+from operator import itemgetter
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +22,8 @@ from pseudocohort.errors import InputError
 from pseudocohort.measures.line import save_evidence
 from pseudocohort.release.contents import STAMP
 from pseudocohort.release.files import is_plain, sha256
+
+log = logging.getLogger("pseudocohort")
 
 ARTEFACT, SECRET, INPUT, BEHIND = "artefact", "secret", "input", "behind the audit"
 OF_NOBODY = (
@@ -35,25 +41,29 @@ KINDS = {
     **dict.fromkeys(("demo", "planted", "dictionary_draft.tsv"), INPUT),  # made before people are imported
     **dict.fromkeys(("audit.json", "gate.json", "gate.html", "release"), BEHIND),
 }
+REMAINS = re.compile(r"(?:^|(?<=/))\.partial-(?:\d+(?:\.\w+)?-)?")  # before a name: see files.atomic
 
 
 def kind_of(name: str) -> str | None:
-    """The kind of a file by its path under results/; None for one that no rule makes."""
-    path = Path(name)
+    """The kind of a file by its path under results/; None for one that no rule makes.
+
+    What is half-written is of the kind of what it was to become.
+    """
+    path = Path(REMAINS.sub("", name))
     return next((KINDS[p] for p in map(Path.as_posix, (path, *path.parents)) if p in KINDS), None)
 
 
 def found_files(results: str | Path) -> dict[str | None, list[str]]:
-    """Paths under results/ by kind, sorted; without what is half-written, and Snakemake's time stamps.
+    """Paths under results/ by kind, sorted; without Snakemake's time stamps.
 
     Folders behind symbolic links are told as files: what they point to may be anything.
     """
     root, found = Path(results), {}
     for folder, folders, names in os.walk(root):
         links = [name for name in folders if (Path(folder) / name).is_symlink()]
-        folders[:] = [name for name in folders if name not in links and not name.startswith(".partial-")]
+        folders[:] = [name for name in folders if name not in links]
         for name in (*links, *names):
-            if name != STAMP and not name.startswith(".partial-"):
+            if name != STAMP:
                 path = (Path(folder) / name).relative_to(root).as_posix()
                 found.setdefault(kind_of(path), []).append(path)
     return {kind: sorted(names) for kind, names in found.items()}
@@ -82,11 +92,15 @@ def _people_of(path: Path) -> str | None:
 def write_audit(output: str | Path, results: str | Path, people: pd.DataFrame, withdrawn: int) -> dict:
     """Write results/audit.json; returns it.
 
-    withdrawn: ids on the list of withdrawals.  `others` are files that no rule makes: they are named, not looked at.
+    withdrawn: ids on the list of withdrawals.  `others` are files that no rule makes, `remains` what killed jobs
+    have left half-written: they are named, not looked at.
     InputError for a symbolic link, where an artefact is older than the table of the people or of others, or where a
     secret file may be read by others.
     """
-    root, found = Path(results), found_files(results)
+    root, found, remains = Path(results), {}, []
+    for kind, names in found_files(results).items():
+        found[kind] = [name for name in names if not REMAINS.search(name)]
+        remains += [(name, kind) for name in names if REMAINS.search(name)]
     artefacts, secret = found.get(ARTEFACT, []), found.get(SECRET, [])
     digest = people_digest(people)
     if links := [name for name in (*artefacts, *secret) if not is_plain(root / name, root)]:
@@ -106,7 +120,7 @@ def write_audit(output: str | Path, results: str | Path, people: pd.DataFrame, w
             remedy="run the workflow again, and delete what it makes no more "
             "(after `snakemake --touch` everything must be made anew: make clean)",
         )  # fmt: skip
-    kept = [{"path": name, "mode": f"{stat.S_IMODE((root / name).stat().st_mode):04o}"} for name in secret]
+    kept = [{"path": name, "mode": _mode(root / name)} for name in secret]
     if bare := [s for s in kept if s["mode"] != "0600"]:
         raise InputError(
             f"{bare[0]['path']} is secret and has mode {bare[0]['mode']}",
@@ -114,6 +128,19 @@ def write_audit(output: str | Path, results: str | Path, people: pd.DataFrame, w
             expected="mode 0600 for every secret file",
             remedy=f"chmod 600 {results}/{bare[0]['path']}",
         )
+    left = []
+    for name, kind in sorted(remains, key=itemgetter(0)):
+        with suppress(FileNotFoundError):  # another job was just writing it
+            left.append({"path": name, "kind": kind, "mode": _mode(root / name)})
+    if bare := [r for r in left if r["kind"] == SECRET and r["mode"] != "0600"]:
+        raise InputError(
+            f"{bare[0]['path']}, half-written and secret, has mode {bare[0]['mode']}",
+            where=f"{results}/{bare[0]['path']}",
+            expected="mode 0600 for every secret file, and nothing left of jobs that were killed",
+            remedy="delete it",
+        )
+    if left:
+        log.warning("%d files are left of jobs that were killed, such as %s: delete them", len(left), left[0]["path"])
     sums = {name: sha256(root / name) for name in artefacts}
     content = {
         "schema_version": 1,
@@ -121,7 +148,13 @@ def write_audit(output: str | Path, results: str | Path, people: pd.DataFrame, w
         "artefacts": {name: {"sha256": total, "people": digest} for name, total in sums.items()},
         "secret": kept,
         "others": found.get(None, []),
+        "remains": left,
         "together": hashlib.sha256("".join(sorted(sums.values())).encode()).hexdigest(),
     }
     save_evidence(output, content)
     return content
+
+
+def _mode(path: Path) -> str:
+    """Permission bits in octal digits, as 0600."""
+    return f"{stat.S_IMODE(path.lstat().st_mode):04o}"

@@ -26,11 +26,9 @@ def outdated(folder: str | Path, people: str | Path, withdrawn: str | Path | Non
 
 def warning(folder: str | Path, people: str | Path, withdrawn: str | Path | None) -> str:
     """What the end of a run says of a release that is out of date; "" if there is none, or it is not."""
-    if not (Path(folder) / "SHA256SUMS").exists():
-        return ""
     try:
-        why = outdated(folder, people, withdrawn)
-    except (OSError, ValueError, KeyError) as error:  # a run that ended well must not fail over an old folder
+        why = outdated(folder, people, withdrawn) if (Path(folder) / "SHA256SUMS").exists() else ""
+    except Exception as error:  # a run that ended well must not fail over an old folder, whatever is in it
         why = f"whom it was made from cannot be told ({type(error).__name__})"
     return (
         why and f"{folder} is out of date: {why}. Make it anew (snakemake {folder}) or delete it; tell who has a copy."

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import shutil
 from pathlib import Path
 
 from pseudocohort.errors import InputError
@@ -24,14 +25,11 @@ def place(source: Path, target: Path) -> str:
     the two share their blocks until one is changed. A symbolic link is not followed: OSError.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    total = hashlib.sha256()
-    with os.fdopen(os.open(source, os.O_RDONLY | os.O_NOFOLLOW), "rb") as taken, target.open("xb") as put:
-        shared = _share_blocks(taken.fileno(), put.fileno())
-        while piece := taken.read(2**22):
-            total.update(piece)
-            if not shared:
-                put.write(piece)
-    return total.hexdigest()
+    with os.fdopen(os.open(source, os.O_RDONLY | os.O_NOFOLLOW), "rb") as taken, target.open("x+b") as put:
+        if not _share_blocks(taken.fileno(), put.fileno()):
+            shutil.copyfileobj(taken, put, 2**22)
+        put.seek(0)  # of the source, something may have been written since
+        return hashlib.file_digest(put, "sha256").hexdigest()
 
 
 def _share_blocks(source: int, target: int) -> bool:

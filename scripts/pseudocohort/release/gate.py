@@ -5,6 +5,8 @@ It answers `evidence complete` or `evidence incomplete`; whether the data may be
 
 import datetime
 import json
+import math
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +16,7 @@ import pandas as pd
 from pseudocohort.cohort.dictionary import read_dictionary
 from pseudocohort.cohort.digests import people_digest
 from pseudocohort.measures.catalogue import catalogue, goal_of, goal_text, judged
-from pseudocohort.measures.line import content_digest
+from pseudocohort.measures.line import content_digest, measure
 from pseudocohort.release import scan
 from pseudocohort.release.files import is_plain, sha256
 from pseudocohort.release.levels import above_level
@@ -26,7 +28,12 @@ EVIDENCE = (SUMMARY, *(f"evaluation/{n}.json" for n in EVALUATED), *(f"disclosur
 JUDGED = ("disclosure", "copies")  # groups whose goals the gate asks for; the others tell what the data are good for
 # What the evidence must tell, by file of disclosure, and each attack named there with its controls.
 REQUIRED = {
-    "genomes": ("genome_membership", "genome_true_positives_1", "relative_membership"),
+    "genomes": (
+        "genome_membership",
+        "genome_true_positives_1",
+        "relative_membership",
+        "relative_true_positives_1",
+    ),
     "items": ("item_membership", "item_true_positives_1", "anonymeter_risk"),
     "joint": ("haplotype_attribute",),
 }
@@ -46,7 +53,10 @@ SURE = (
     "relative_true_positives_1",
     "shadow_membership",
 )
+# Measures whose goal the configuration may loosen, but not take away or set of another quantity.
+BOUND = tuple(dict.fromkeys((*(key for keys in REQUIRED.values() for key in keys), *COPIED, *SURE)))
 ATTACKED = (".pgen", "phenotypes.parquet")  # files of a release that the attacks must have read
+LINE = frozenset(measure("", None))  # keys of a line
 DATASHEET = ("purpose", "population", "terms", "contact", "responsible", "expires")
 
 
@@ -77,15 +87,64 @@ def read_evidence(results: str | Path) -> Evidence:
         if not is_plain(path, Path(results)):
             missing.append(name)
             continue
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            content = None
-        if isinstance(content, dict):
+        content = _read(path)
+        if content is not None and _is_formed(content):
             found[name] = content
         else:
             broken.append(name)
     return Evidence(found, tuple(missing), tuple(broken))
+
+
+def _read(path: Path) -> dict | None:
+    """A mapping of JSON; None where the file holds none, or holds NaN or infinity, which are no JSON."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+    except (OSError, ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _no_number(name: str):
+    raise ValueError(name)
+
+
+def _is_formed(content: dict) -> bool:
+    """Has a file of evidence, as far as it tells anything, the form that the checks read?"""
+    controls, lines = content.get("controls", {}), content.get("metrics", [])
+    return (
+        all(isinstance(content.get(key, {}), dict) for key in ("people", "parts", "files", "controls"))
+        and all(isinstance(told, dict) for control in controls.values() for told in (control, *_inner(control)))
+        and all(isinstance(total, str) for total in content.get("files", {}).values())
+        and isinstance(lines, list)
+        and all(_is_line(line) for line in lines)
+    )
+
+
+def _inner(control) -> Iterable:
+    return control.values() if isinstance(control, dict) else ()
+
+
+def _is_line(line) -> bool:
+    """Is it a measure's line, as `measures.line.measure` makes it?"""
+    if not isinstance(line, dict) or not LINE.issubset(line):
+        return False
+    interval, numbers = line["interval"], [line[key] for key in ("value", "floor", "ratio", "z", "baseline")]
+    if interval is not None:
+        if not (isinstance(interval, list) and len(interval) == 2 and None not in interval):
+            return False
+        numbers += interval
+    texts = all(line[key] is None or isinstance(line[key], str) for key in ("subject", "reason"))
+    if (
+        not texts
+        or not all(isinstance(n, int | float | None) for n in numbers)
+        or not isinstance(line["details"], dict)
+    ):
+        return False
+    try:
+        judged([line])
+    except (KeyError, ValueError, TypeError):  # a key of no measure, or details that its note cannot tell
+        return False
+    return True
 
 
 def check_evidence(evidence: Evidence, people: pd.DataFrame, goals: dict) -> list[Check]:
@@ -134,11 +193,17 @@ def _controls(found: dict[str, dict]) -> Iterable[str]:
 def _goals(found: dict[str, dict], goals: dict) -> Iterable[str]:
     """Judged measures that do not meet their goal: the value must, and of SURE the whole interval.
 
-    What the gate requires must have a goal: the configuration may loosen one, and the papers tell, but not remove it.
+    What is BOUND must have a goal: the configuration may loosen one, and the papers tell, but not remove it, leave it
+    without an upper bound, or set it of something else than the catalogue does.
     """
-    for key in (*(key for keys in REQUIRED.values() for key in keys), *COPIED):
-        if goal_of(key, goals) is None:
+    for key in BOUND:
+        goal = goal_of(key, goals)
+        if goal is None:
             yield f"{key}: its goal was removed"
+        elif goal["at_most"] is None or not math.isfinite(goal["at_most"]):
+            yield f"{key}: its goal has no upper bound (at_most)"
+        elif goal["of"] != (of := goal_of(key)["of"]):
+            yield f"{key}: its goal is one of {goal['of']}, not of {of}"
     for name, content in found.items():
         if name == SUMMARY:
             continue
@@ -163,6 +228,11 @@ def _unsure(line: dict) -> str:
     needed = round(now * ((high - line["value"]) / (most - line["value"])) ** 2)  # its width falls as 1 / sqrt(n)
     near = needed > 100 * now  # so near the goal that no number of people tells
     return told if near else f"{told}: {now} non-members, about {needed} would do if the value stays"
+
+
+def _has_bound(goal: dict | None) -> bool:
+    """Does a goal of the configuration ask for anything, or leave the written one as it is (an empty one)?"""
+    return goal is not None and (not goal or any(goal.get(bound) is not None for bound in ("at_least", "at_most")))
 
 
 def changed_goals(goals: dict) -> list[str]:
@@ -234,13 +304,20 @@ def check_files(
     sums = {name: sha256(path) for name, path in there.items()}
     known = {name: made.get(path.relative_to(root).as_posix()) for name, path in there.items()}
     changed = [name for name, total in sums.items() if known[name] != total]
-    found = [f"{name}: {what}" for name, path in there.items() for what in scan.traces(path, words, machine)]
+    found = [f"{name}: {what}" for name, path in there.items() for what in _traces(path, words, machine)]
     checks = [
         Check("files", tuple(missing)),
         Check("evidence_current", tuple(f"{name}: changed since it was made" for name in changed)),
         Check("traces", tuple(found)),
     ]
     return checks, sums
+
+
+def _traces(path: Path, words: scan.Words, machine: scan.Machine) -> list[str]:
+    try:
+        return scan.traces(path, words, machine)
+    except (OSError, EOFError, ValueError, TypeError, KeyError, RuntimeError, zlib.error) as error:
+        return [f"cannot be looked through ({type(error).__name__})"]
 
 
 def merged(checks: list[Check]) -> list[Check]:
@@ -276,11 +353,14 @@ def ask(
     goals, release, whether the seed is known (seed_is_known), and the `paths` of the inputs.
     """
     root = Path(results)
-    made = json.loads((root / "audit.json").read_text(encoding="utf-8"))
+    made = _read(root / "audit.json") or {}
+    artefacts, audited = made.get("artefacts"), made.get("people")
     checks, sums = check_files(
         files,
         root,
-        {name: entry["sha256"] for name, entry in made["artefacts"].items()},
+        {n: e.get("sha256") for n, e in artefacts.items() if isinstance(e, dict)}
+        if isinstance(artefacts, dict)
+        else {},
         scan.words_of({*people["person"].astype(str), *withdrawn, *named}),
         scan.this_machine(inputs=config["paths"]),
     )
@@ -289,21 +369,35 @@ def ask(
         path.relative_to(root).as_posix(): sums[n] for n, path in files.items() if n.endswith(ATTACKED) and n in sums
     }
     checks.append(Check("evidence_current", tuple(_about(evidence.found, read))))
-    if made.get("digest") != content_digest(made) or made["people"]["digest"] != people_digest(people):
+    digest = audited.get("digest") if isinstance(audited, dict) else None
+    if made.get("digest") != content_digest(made) or digest != people_digest(people):
         checks.append(Check("evidence_current", ("audit.json: other people, or changed since it was written",)))
     dictionary = read_dictionary(root / "real/dictionary.tsv")
+    goals = {key: goal if _has_bound(goal) else None for key, goal in config["goals"].items()}
+    pseudo, unread = _pseudo_ids({name: files[name] for name in sums})
     found = [
-        *check_evidence(evidence, people, config["goals"]),
-        *check_people(people, withdrawn, _pseudo_ids(files), config["seed_is_known"]),
+        *check_evidence(evidence, people, goals),
+        *check_people(people, withdrawn, pseudo, config["seed_is_known"]),
+        Check("people", tuple(f"{name}: the ids of its people cannot be read" for name in unread)),
         Check("levels", tuple(above_level(dictionary, {name: files[name] for name in sums}, config["release"]))),
         check_datasheet(config["release"]),
         *checks,
     ]
-    return answer(merged(found), sums, config["release"]) | {"changed_goals": changed_goals(config["goals"])}
+    return answer(merged(found), sums, config["release"]) | {"changed_goals": changed_goals(goals)}
 
 
-def _pseudo_ids(files: dict[str, Path]) -> list[list[str]]:
-    """Ids of the pseudo people in every table and .psam of a release."""
-    tables = [pd.read_parquet(files[n], columns=["person"])["person"] for n in ("phenotypes.parquet", "scores.parquet")]
-    sheets = [pd.read_csv(p, sep="\t", dtype=str)["#IID"] for n, p in files.items() if n.endswith(".psam")]
-    return [column.astype(str).tolist() for column in (*tables, *sheets)]
+def _pseudo_ids(files: dict[str, Path]) -> tuple[list[list[str]], list[str]]:
+    """Ids of the pseudo people in every table and .psam of those files, and the names of those that have none."""
+    found, unread = [], []
+    for name, path in files.items():
+        try:
+            if name in ("phenotypes.parquet", "scores.parquet"):
+                column = pd.read_parquet(path, columns=["person"])["person"]
+            elif name.endswith(".psam"):
+                column = pd.read_csv(path, sep="\t", dtype=str)["#IID"]
+            else:
+                continue
+            found.append(column.astype(str).tolist())
+        except (OSError, ValueError, KeyError):
+            unread.append(name)
+    return found, unread

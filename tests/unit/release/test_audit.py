@@ -62,6 +62,11 @@ def test_every_file_that_a_rule_makes_is_of_a_kind():
         ("release/genotypes/chr22.pgen", BEHIND),
         ("notes.txt", None),
         ("realistic/notes.txt", None),
+        (".partial-7-pedigree.npz", SECRET),
+        ("real/.partial-7-out_of_fold.parquet", SECRET),
+        (".partial-7.ab_c-mosaic/chr22.trees", SECRET),
+        ("figures/.partial-7-x.svg", ARTEFACT),
+        ("release/.partial-7-x", BEHIND),
     ],
 )
 def test_kinds(name, kind):
@@ -80,6 +85,20 @@ def test_all_that_is_there_is_audited_and_what_no_rule_makes_is_named(results):
     assert {"real/people.parquet", "disclosure/genomes.json", "run_config.yaml"} <= set(found["artefacts"])
     assert not [name for name in found["artefacts"] if name.startswith(("demo", "release", "notes")) or "/." in name]
     assert found["others"] == ["notes.txt"]
+    assert [(r["path"], r["kind"]) for r in found["remains"]] == [
+        ("figures/.partial-7-x.svg", ARTEFACT), ("model/.partial-8-m/x", ARTEFACT)]  # fmt: skip
+
+
+def test_what_a_killed_job_left_of_a_secret_must_be_private(results):
+    rest = results / "mosaic/.partial-7.x-chr22/part.npz"
+    rest.parent.mkdir(parents=True)
+    rest.touch(mode=0o600)
+    assert audited(results)["remains"] == [
+        {"path": "mosaic/.partial-7.x-chr22/part.npz", "kind": SECRET, "mode": "0600"}
+    ]
+    rest.chmod(0o640)
+    with pytest.raises(InputError, match=r"part.npz, half-written and secret, has mode 0640(?s:.*)remedy: +delete it"):
+        audit(results, cohort())
 
 
 def test_what_only_an_earlier_run_made_must_not_be_of_earlier_people(results):

@@ -1,5 +1,6 @@
 """The gate: complete evidence opens it, every planted fault keeps it shut."""
 
+import base64
 import gzip
 import json
 from pathlib import Path
@@ -28,10 +29,6 @@ from release_run import (
 )
 
 
-def required() -> tuple[str, ...]:
-    return (*(key for keys in gate.REQUIRED.values() for key in keys), *gate.COPIED)
-
-
 def disclosed(results: Path, part: str, lines: list[dict]) -> None:
     """Other lines in a file of disclosure, and a summary and an audit that fit."""
     name = f"disclosure/{part}.json"
@@ -47,7 +44,7 @@ def test_utility_may_fall_short_but_disclosure_may_not(results):
     found = short(asked(results))
     assert list(found) == ["goals"]
     assert found["goals"][0] == "genome_membership: 0.61 (beyond; goal ≤ 0.6)"
-    looser = {key: {"at_most": 0.7} for key in required()}
+    looser = {key: {"at_most": 0.7} for key in gate.BOUND}
     answer = asked(results, goals=looser)
     assert answer["complete"]
     assert answer["changed_goals"][0] == "genome_membership: ≤ 0.7 (written: ≤ 0.6)"
@@ -56,9 +53,75 @@ def test_utility_may_fall_short_but_disclosure_may_not(results):
 
 def test_a_required_goal_cannot_be_taken_away(results):
     write_evidence(results, cohort(), auc=0.99)
-    nothing = dict.fromkeys(required())
+    nothing = dict.fromkeys(gate.BOUND)
     found = short(asked(results, goals=nothing))
     assert found == {"goals": [f"{key}: its goal was removed" for key in nothing]}
+
+
+@pytest.mark.parametrize(
+    "key", ["genome_membership", "relative_true_positives_1", "copied_windows", "shadow_membership"]
+)
+@pytest.mark.parametrize(
+    ("goal", "told"),
+    [
+        (None, "its goal was removed"),
+        ({"at_least": 0.1}, "its goal has no upper bound (at_most)"),
+        ({"at_most": float("inf")}, "its goal has no upper bound (at_most)"),
+        ({"at_most": None}, "its goal was removed"),
+        ({"of": "value"}, "its goal was removed"),
+        ({"of": "z", "at_most": 100}, "its goal is one of z, not of value"),
+    ],
+)
+def test_a_goal_that_is_bound_cannot_be_bent(results, key, goal, told):
+    assert f"{key}: {told}" in short(asked(results, goals={key: goal}))["goals"]
+    assert asked(results, goals={key: {"of": "value", "at_most": 0.7}})["complete"]
+
+
+SPOILT = {
+    "no people": {"people": None},
+    "no lines": {"metrics": "none"},
+    "lines that are none": {"metrics": [1]},
+    "a line of no measure": {"metrics": [measure("made_up", 1.0)]},
+    "a text for a number": {"metrics": [measure("utility", 1.0) | {"value": "1"}]},
+    "half an interval": {"metrics": [measure("utility", 1.0) | {"interval": [1]}]},
+    "no controls": {"controls": None},
+    "controls that are none": {"controls": {"haplotypes": {"planted": None}}},
+    "files that are none": {"files": {"a": []}},
+}
+
+
+@pytest.mark.parametrize("name", [gate.SUMMARY, "disclosure/genomes.json"])
+@pytest.mark.parametrize("how", SPOILT)
+def test_evidence_of_another_form_is_told_and_no_crash(results, name, how):
+    content = json.loads((results / name).read_text()) | SPOILT[how]
+    save_evidence(results / name, content)
+    audit(results, cohort())
+    assert name in short(asked(results))["evidence_intact"]
+
+
+@pytest.mark.parametrize("text", ['{"people": NaN}', '{"metrics": [Infinity]}', "[" * 10**5])
+def test_no_json_is_told_and_no_crash(results, text):
+    (results / "disclosure/items.json").write_text(text)
+    answer = asked(results)
+    assert "disclosure/items.json" in short(answer)["evidence_intact"]
+    (results / "audit.json").write_text(text)
+    assert "audit.json: other people, or changed since it was written" in short(asked(results))["evidence_current"]
+
+
+def test_files_that_are_missing_or_spoilt_are_told_and_no_crash(results):
+    (results / "synthetic/phenotypes.parquet").unlink()
+    (results / "synthetic/scores.parquet").write_bytes(b"PAR1, but no table")
+    (results / "synthetic/genotypes/chr22.psam").write_text("#FID\n")
+    (results / "synthetic/phenotypes.tsv.gz").write_bytes(b"no gzip")
+    found = short(asked(results, release=RELEASE | {"level": "standard", "genotypes_level": "open"}))
+    assert found["files"] == ["phenotypes.parquet"]
+    assert {
+        f"{name}: the ids of its people cannot be read" for name in ("scores.parquet", "genotypes/chr22.psam")
+    } == set(found["people"])
+    assert [text.split(" (")[0] for text in found["traces"]] == [
+        "phenotypes.tsv.gz: cannot be looked through", "scores.parquet: cannot be looked through"]  # fmt: skip
+    assert [text.split(" (")[0] for text in found["levels"][:2]] == [
+        "phenotypes.tsv.gz cannot be read", "scores.parquet cannot be read"]  # fmt: skip
 
 
 def test_evidence_that_does_not_tell_what_is_asked_is_refused(results):
@@ -101,7 +164,7 @@ def test_of_membership_the_whole_interval_must_meet_the_goal_and_needed_people_a
     assert list(found) == ["goals"]
     text = "within, but its 95 % interval, 0.48 to 0.64, reaches beyond: 200 non-members, about 800 would do"
     assert found["goals"][0] == f"genome_membership: 0.56 ({text} if the value stays; goal ≤ 0.6)"
-    assert len(found["goals"]) == 3
+    assert len(found["goals"]) == 4
     disclosed(results, "genomes", [line | {"interval": None} for line in lines])
     assert "without an interval" in short(asked(results))["goals"][0]
     disclosed(results, "genomes", attacked("genomes", 0.56, reach=0.03))
@@ -113,7 +176,7 @@ def test_of_membership_the_whole_interval_must_meet_the_goal_and_needed_people_a
 def test_every_measure_of_membership_with_a_goal_is_judged_by_its_interval():
     known = {key for key, entry in book.catalogue().items() if entry["group"] == "disclosure" and "goal" in entry}
     assert {key for key in known if key.endswith(("_membership", "_true_positives_1"))} == set(gate.SURE)
-    assert set(required()) <= known
+    assert set(gate.BOUND) <= known
 
 
 @pytest.mark.parametrize(
@@ -239,6 +302,10 @@ def test_items_without_a_level_keep_the_gate_shut_and_are_named(results):
     assert [text.split(":")[0] for text in found[1:]] == ["item bmi is strong", "item income is strong"]
 
 
+def pictured(svg: str) -> str:
+    return f'<img src="data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}">'
+
+
 @pytest.mark.parametrize(
     ("name", "write"),
     [
@@ -253,11 +320,21 @@ def test_items_without_a_level_keep_the_gate_shut_and_are_named(results):
         ("association/income.tsv.gz", lambda p: p.write_bytes(gzip.compress(b"chromosome\n22\n"))),
         ("association/other.tsv.gz-meta.yaml", lambda p: p.write_text('trait_description: ["Household income"]')),
         ("dictionary.tsv", lambda p: p.write_text("item\ttype\nincome\tcount\n")),
+        ("dictionary.tsv", lambda p: p.write_text("item\ttype\tlabel\nx\tcount\tClass of Household income\n")),
+        ("evidence/disclosure/items.json", lambda p: p.write_text('{"controls": {"inference of income": {}}}')),
+        ("evidence/evaluation/items.json", lambda p: p.write_text('{"income": 1}')),
+        ("evidence/evaluation/items.json", lambda p: p.write_text('{"metrics": [{"metric": "income x sex: 3"}]}')),
+        ("evidence/report.html", lambda p: p.write_text("<h2>Median &#72;ousehold&nbsp;income, by sex</h2>")),
+        ("evidence/report.html", lambda p: p.write_text("<td>世帯所得の中央値</td>")),
+        ("evidence/report.html", lambda p: p.write_text('<img alt="income by age">')),
+        ("evidence/report.html", lambda p: p.write_text(pictured("<svg><text>income, JPY</text></svg>"))),
+        ("association_hits.tsv", lambda p: p.write_text("trait\tchrom\nbeta_income\t22\n")),
     ],
 )
 def test_an_item_above_the_level_is_found_in_every_file_that_names_it(tmp_path, name, write):
     """The item was left out, so that it is an ignored row; what was never wanted may stand anywhere."""
-    left_out = Item("income", "count", role="ignore", level="strong", label="Household income")
+    labels = {"label": "Household income", "label_ja": "世帯所得"}
+    left_out = Item("income", "count", role="ignore", level="strong", **labels)
     never = Item("value", "nominal", role="ignore")
     age = Item("years", "continuous", role="age", level="open")
     path = tmp_path / "file"
@@ -265,6 +342,42 @@ def test_an_item_above_the_level_is_found_in_every_file_that_names_it(tmp_path, 
     for level, above in (("standard", [f"item income is strong: {name}"]), ("strong", [])):
         release = {"level": level, "genotypes_level": "open"}
         assert list(above_level(Dictionary((age, left_out, never)), {name: path}, release)) == above
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "evidence/report.html",
+            "<style>income {}</style><p>incomes, outcome, income_class, Household income class</p>",
+        ),
+        (
+            "evidence/report.html",
+            "<p class='income'>a value of the interval</p>" + pictured("<svg><path d='M0'/></svg>"),
+        ),
+        ("evidence/evaluation/items.json", '{"metrics": [{"value": 1, "metric": "the value of each"}]}'),
+    ],
+)
+def test_parts_of_other_words_other_items_and_the_workflows_own_words_are_no_items(tmp_path, name, text):
+    rows = (
+        Item("income", "count", role="ignore", level="strong", label="Household income"),
+        Item("value", "nominal", role="ignore", level="strong", label="Interval"),
+        Item("income_class", "ordinal", level="open", label="Household income class", categories=("a", "b")),
+    )
+    (tmp_path / "file").write_text(text)
+    release = {"level": "standard", "genotypes_level": "open"}
+    assert list(above_level(Dictionary(rows), {name: tmp_path / "file"}, release)) == []
+    (tmp_path / "file").write_text(text.replace("metric", "income").replace("<p", "<p>income</p><p"))
+    assert list(above_level(Dictionary(rows), {name: tmp_path / "file"}, release)) == [f"item income is strong: {name}"]
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.html", "a.yaml", "a.parquet", "a.tsv.gz", "dictionary.tsv", "a.tsv"])
+def test_what_cannot_be_read_keeps_the_gate_shut(tmp_path, name):
+    (tmp_path / "file").write_bytes(b"{\xff")
+    rows = Dictionary((Item("income", "count", role="ignore", level="strong"),))
+    release = {"level": "standard", "genotypes_level": "open"}
+    (told,) = above_level(rows, {name: tmp_path / "file"}, release)
+    assert told.startswith(f"{name} cannot be read")
 
 
 def test_the_age_has_a_level_and_other_front_columns_have_the_one_of_the_genotypes(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from pseudocohort.errors import InputError
 from pseudocohort.measures import catalogue as book
 from pseudocohort.measures.line import save_evidence
-from pseudocohort.release import bundle, gate, scan
+from pseudocohort.release import bundle, files, gate, scan
 from pseudocohort.release.contents import released_files
 from pseudocohort.release.current import outdated, warning
 from pseudocohort.release.files import place, sha256, verify
@@ -131,6 +131,34 @@ def test_a_link_is_not_placed_and_the_sum_is_that_of_the_copy(tmp_path):
     assert place(tmp_path / "a", tmp_path / "out/b") == sha256(tmp_path / "a") == sha256(tmp_path / "out/b")
     with pytest.raises(OSError, match="symbolic links"):
         place(tmp_path / "link", tmp_path / "out/c")
+
+
+def test_the_sum_is_of_what_was_written_where_blocks_are_shared(tmp_path, monkeypatch):
+    """The source is written to between the sharing and the sum."""
+
+    def share(source, target):
+        os.write(target, b"as it was")
+        (tmp_path / "a").write_bytes(b"as it is now")
+        return True
+
+    (tmp_path / "a").write_bytes(b"as it was")
+    monkeypatch.setattr(files, "_share_blocks", share)
+    assert place(tmp_path / "a", tmp_path / "b") == sha256(tmp_path / "b") != sha256(tmp_path / "a")
+    assert (tmp_path / "b").read_bytes() == b"as it was"
+
+
+@pytest.mark.parametrize("text", ["[]", "null", '{"people": null}', "{", "\xff", '{"people": []}'])
+def test_a_release_that_cannot_be_read_is_told_and_no_crash(results, tmp_path, text):
+    (tmp_path / "out/evidence/evaluation").mkdir(parents=True)
+    (tmp_path / "out/SHA256SUMS").touch()
+    (tmp_path / "out/evidence" / gate.SUMMARY).write_bytes(text.encode("latin-1"))
+    assert "cannot be told" in warning(tmp_path / "out", results / "real/people.parquet", None)
+
+
+def test_a_list_of_withdrawals_that_is_not_there_is_told_and_no_crash(results, tmp_path):
+    released(results, tmp_path / "out")
+    told = warning(tmp_path / "out", results / "real/people.parquet", tmp_path / "none.txt")
+    assert "cannot be told (InputError)" in told
 
 
 def test_a_release_of_people_who_have_since_withdrawn_is_out_of_date(results, tmp_path):

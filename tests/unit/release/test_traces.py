@@ -4,9 +4,12 @@ import base64
 import gzip
 import html
 import json
+import time
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pseudocohort.release import scan
@@ -74,6 +77,123 @@ def test_numbers_in_columns_of_ids(tmp_path, name, text, there):
     assert bool(found(tmp_path / f"{name}.gz", "4711")) == there
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.json", '{{"x": "{}"}}'),
+        ("a.json", '{{"x": ["y", "{}", "z"]}}'),
+        ("a.html", "<td>{}</td>"),
+        ("a.html", "<td>\n  {}\n</td>"),
+        ("a.html", "<b>of &#39;{}&#39;</b>"),
+        ("a.html", "<b>of &quot;{}&quot;</b>"),
+        ("a.yaml", "people:\n- '{}'\n"),
+        ("a.vcf", "##SAMPLE=<ID={}>\n##x\n"),
+        ("a.vcf", "##SAMPLE=<ID={},Sex=F>\n##x\n"),
+        ("a.tsv", "item\tcode\nx\t'{}.0'\n"),
+    ],
+)
+def test_numbers_of_five_digits_and_more_between_marks(tmp_path, name, text):
+    for word in ("1234567", "12345"):
+        (tmp_path / name).write_text(text.format(word))
+        assert found(tmp_path / name, word) == ["an id of a real person"]
+        assert found(tmp_path / name, "1234568", "123456", "2345") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"person": 4711}', "person: 4711\n", '{"iid": [4711.0]}', "##SAMPLE=<ID=4711>\n", '{"eid": "4711", "n": 1}'],
+)
+def test_short_numbers_behind_keys_of_people(tmp_path, text):
+    (tmp_path / "a.json").write_text(text)
+    assert found(tmp_path / "a.json", "4711")
+    assert not found(tmp_path / "a.json", "471", "711")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "there"),
+    [
+        *((f"a.{end}", f"n{mark}{column}{mark}x\n1{mark}4711{mark}2\n", True)
+          for column in ("eid", "subject_id", "patient_id", "participant", "subject", "ID")
+          for end, mark in (("tsv", "\t"), ("csv", ","), ("csv", ";"), ("txt", ","))),
+        ("a.tsv", 'n\t"person"\n1\t"4711"\n', True),
+        ("a.tsv", "n\tperson\n1\t4711.0\n", True),
+        ("a.tsv", "n\tperson\n1\t4711.01\n", False),
+        ("a.csv", 'n,person\n"1,2",4711\n', True),
+        ("a.csv", 'n,person\n"1,4711",3\n"1,4711,4",\n', True),  # cannot be told from a mark too many
+        ("a.csv", "name,n\n4711,1\n", True),
+        ("a.csv", "name,n\n1,4711\n", False),
+        ("a.fam", "F1 4711 0 0 1 -9\n", True),
+        ("a.fam", "F1 I1 0 4711 1 -9\n", True),
+        ("a.fam", "F1 I1 0 0 1 4711\n", False),
+        ("a.txt", "FID IID n\nF 4711 1\n", True),
+        ("a.txt", "FID IID n\nF x 4711\n", False),
+        ("a.md", "Of people, and more\n4711, or 4711\n", False),
+        ("a.tsv", "trait\tchrom\tpos\tid\nbmi\t4711\t4711\t4711\n", False),  # a variant's
+    ],
+)  # fmt: skip
+def test_tables_of_other_forms(tmp_path, name, text, there):
+    (tmp_path / name).write_text(text)
+    assert bool(found(tmp_path / name, "4711")) == there
+
+
+def test_numbers_of_variants_and_of_reports_are_no_ids(tmp_path):
+    """Positions, lengths, counts and coordinates that are the numbers of people too."""
+    (tmp_path / "a.pvar").write_text(
+        "##contig=<ID=22,length=50818468>\n#CHROM\tPOS\tID\tREF\tALT\n22\t1234567\t22:1234567:A:C\tA\tC\n"
+    )
+    (tmp_path / "a.json").write_text('{"sites": 1234567, "subject": "22", "k": [1234567, 50818468]}')
+    (tmp_path / "a.html").write_text("<td>1,234,567</td> 1234567 people <path d='M 1234567 1234567'/>")
+    for name in ("a.pvar", "a.json", "a.html"):
+        assert found(tmp_path / name, "1234567", "50818468", "22") == []
+
+
+def test_the_time_for_marks_is_linear(tmp_path):
+    for text in (
+        '"' + " " * 1_000_000,
+        '" ' * 500_000,
+        ">" + "1" * 1_000_000,
+        "=1" * 500_000,
+        '"person":' + " " * 1_000_000,
+    ):
+        (tmp_path / "a.txt").write_text(text)
+        start = time.process_time()
+        assert found(tmp_path / "a.txt", "1234567") == []
+        assert time.process_time() - start < 5
+
+
+KINDS = {
+    "text": pa.array(["x", "1234567"]),
+    "large text": pa.array(["x", "1234567"], pa.large_string()),
+    "text view": pa.array(["x", "1234567"], pa.string_view()),
+    "bytes": pa.array([b"x", b"1234567"], pa.large_binary()),
+    "fixed bytes": pa.array([b"7654321", b"1234567"], pa.binary(7)),
+    "dictionary": pa.array(["x", "1234567"]).dictionary_encode(),
+    "list": pa.array([["x"], ["y", "1234567"]]),
+    "list of numbers": pa.array([[1], [1234567]]),
+    "structure": pa.array([{"a": {"b": "1234567"}}]),
+    "mapping": pa.array([[("1234567", 1)]], pa.map_(pa.string(), pa.int64())),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_column_is_looked_through(tmp_path, kind):
+    number = len(KINDS[kind])
+    pq.write_table(
+        pa.table({"item": ["x"] * number, "n": [1234567] * number, "notes": KINDS[kind]}), tmp_path / "a.parquet"
+    )
+    assert found(tmp_path / "a.parquet", "1234567") == ["an id of a real person in column notes"]
+    assert found(tmp_path / "a.parquet", "1234568", "234567") == []
+
+
+@pytest.mark.parametrize("name", ["person", "mother", "eid"])
+@pytest.mark.parametrize("kind", [pa.int32(), pa.float64(), pa.float32(), pa.decimal128(12, 2)])
+def test_columns_of_ids_of_any_number(tmp_path, name, kind):
+    column = pa.array([None, 4711], pa.int32()).cast(kind)
+    pq.write_table(pa.table({"item": ["x", "y"], "n": column, name: column}), tmp_path / "a.parquet")
+    assert found(tmp_path / "a.parquet", "4711") == [f"an id of a real person in column {name}"]
+    assert found(tmp_path / "a.parquet", "471", "47110") == []
+
+
 def test_numbers_in_columns_of_ids_of_parquet(tmp_path):
     table = pd.DataFrame({"person": ["PC1", "PC2"], "code": ["4711", "b"], "n": [4711, 2], "mother": [1, 4712]})
     table.to_parquet(tmp_path / "a.parquet")
@@ -89,6 +209,7 @@ ODD = [
     "JP|7/x",
     "x=1;y",
     "K&Co, 7",
+    "O'Hara 7",
     "<b>7",
     "(JP7)",
     "7-山田-7",
@@ -102,7 +223,7 @@ ODD = [
 @pytest.mark.parametrize("around", ["{}", "see {}, please", "x={};", "<td>{}</td>", '"{}"', "z_{}_bmi.tsv", "は{}が"])
 def test_ids_of_any_form_are_found(tmp_path, word, around):
     others = [f"FAM{i}:ID{i + 5}" for i in range(50)]  # of the same form as some, and not there
-    for text in (word, html.escape(word), json.dumps(word)[1:-1]):
+    for text in (word, html.escape(word), html.escape(word).replace("&#x27;", "&#39;"), json.dumps(word)[1:-1]):
         (tmp_path / "a.txt").write_text("x: y\n" * 9 + around.format(text))
         assert found(tmp_path / "a.txt", word, *others) == ["an id of a real person"]
     (tmp_path / "a.txt").write_text(around.format(word.replace("7", "8").replace("2", "3").replace("b", "c")))
