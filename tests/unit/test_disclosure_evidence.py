@@ -285,6 +285,15 @@ def test_kin_of_founders_in_the_holdout_are_left_out_and_counted():
     assert panel.members.max() < 60
 
 
+def test_copies_draw_adversarial_accuracy_down(attacked):
+    """Letter by letter: nobody copied is nearer to another founder. Of no copies: as near as the holdout."""
+    _, found = attacked
+    for kind, copied in (("leaking", True), ("fair", False)):
+        for half in ("own founders", "own pseudo"):
+            value, floor = found[kind][f"copies/{half}"]
+            assert (value < floor - 0.2) == copied
+
+
 @pytest.mark.parametrize(("number", "value"), [(0, 0), (1, None), (4, None), (5, 5)])
 def test_fewer_than_five_kin_are_not_counted_out(attacked, number, value):
     _, found = attacked
