@@ -98,7 +98,7 @@ def _risk_lines(
     lines, controls = [], {}
     for name, risk in real.items():
         seen = found[name].value > RISK
-        few = {"needed": NEEDED} if not seen and found[name].attacks < NEEDED else {}
+        few = {"needed": NEEDED} if not seen and min(len(copied), len(held)) < NEEDED else {}
         controls[name] = {
             "planted": {"risk": found[name].value, "passed": None if few else bool(seen), **few},
             "null": {"risk": null[name].value, "passed": bool(null[name].interval[0] <= RISK)},
