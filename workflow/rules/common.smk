@@ -230,6 +230,13 @@ def memory(base_mb, per_thousand_people=0.0, per_square=0.0, squared_up_to=20):
     )
 
 
+def attacked(per_thousand):
+    """MB of who is attacked or compared with: the targets, and of the holdout of a real cohort as large as the pseudo
+    one (see `memory`) 20,000 people at most."""
+    held = config["holdout"] * (config["people"] or 10_000)
+    return per_thousand * (config["disclosure"]["targets"] + min(held, 20_000)) / 1000
+
+
 def minutes(base, per_gigabyte=0.0):
     """runtime in minutes from the size of the input and the attempt."""
     return lambda wildcards, input, attempt: int(

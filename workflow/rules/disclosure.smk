@@ -1,13 +1,6 @@
 # Attacks on the pseudo cohort, each with its controls. What they find of single people is secret and temporary.
 
 
-def attacked(per_thousand):
-    """MB of who is attacked or compared with: the targets, and of the holdout of a real cohort as large as the pseudo
-    one (see `memory`) 20,000 people at most."""
-    held = config["holdout"] * (config["people"] or 10_000)
-    return per_thousand * (config["disclosure"]["targets"] + min(held, 20_000)) / 1000
-
-
 rule attack_panel:
     input:
         genotypes("real", AUTOSOMES),
