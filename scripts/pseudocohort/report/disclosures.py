@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from pseudocohort.measures.catalogue import catalogue, judged, name_of, note_of
+from pseudocohort.report.uses import undecided
 from pseudocohort.report.words import current, t, told
 
 # Tables of attacks: heading, columns (heading, key of the measure; the first is judged), what controls are told by.
@@ -70,6 +71,7 @@ def _table(found: dict, heading: str, columns: dict[str, str], what: str) -> dic
                     for kind in ("planted", "null")
                 ],
                 "verdict": line["verdict"],
+                "undecided": undecided(line),
                 "note": note_of(line, current()) if line["reason"] else "",
             }
         )
