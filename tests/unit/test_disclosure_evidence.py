@@ -14,7 +14,7 @@ from pseudocohort.disclosure.evidence import needed_for_auc
 from pseudocohort.errors import InputError
 from pseudocohort.genome.descent import descent
 from pseudocohort.genome.mosaic import Mosaic
-from pseudocohort.genotypes import GenotypeWriter
+from pseudocohort.genotypes import Genotypes, GenotypeWriter
 from pseudocohort.measures.arrays import save_arrays
 from pseudocohort.measures.catalogue import judged, note_of
 from pseudocohort.measures.line import save_lines
@@ -60,7 +60,7 @@ def cohort(tmp_path_factory):
 
 def panel_of(people: pd.DataFrame, targets: int = 100, kin_of=()) -> panels.Panel:
     related = people.index.isin(kin_of)
-    return panels.draw_panel(people, np.arange(FOUNDERS), related, 150, targets, 1)
+    return panels.draw_panel(people, np.arange(FOUNDERS), related, targets, 1)
 
 
 @pytest.fixture(scope="module")
@@ -147,9 +147,10 @@ def test_copies_of_founders_who_are_not_attacked_are_copies(cohort, tmp_path):
 
 
 def test_all_pseudo_people_are_compared(cohort):
-    _, people, _ = cohort
-    panel = panels.draw_panel(people, np.arange(FOUNDERS), np.zeros(len(people), dtype=bool), 123_456, 100, 1)
-    assert np.array_equal(panel.pseudo, np.arange(123_456))
+    folder, people, _ = cohort
+    read = panels.read_panels(folder / "real", folder / "fair", MAP, "1", panel_of(people), np.arange(FOUNDERS), 1)
+    with Genotypes(folder / "fair") as made:
+        assert read.pseudo.number == read.leaky.number == 2 * made.n_people
 
 
 def test_children_cross_over_as_often_as_the_map_says():
@@ -278,7 +279,7 @@ def test_kin_of_founders_in_the_holdout_are_left_out_and_counted():
     people = pd.DataFrame({"part": np.repeat(["train", "A", "B"], [60, 10, 10]), "stratum": "s", "family": range(80)})
     related = np.zeros(80, dtype=bool)
     related[60:] = found
-    panel = panels.draw_panel(people, np.arange(60), related, 50, 40, 1)
+    panel = panels.draw_panel(people, np.arange(60), related, 40, 1)
     assert panel.nonmembers.tolist() == list(range(61, 70))
     assert panel.reference.tolist() == list(range(71, 80))
     assert len(panel.members) == 40
@@ -372,7 +373,7 @@ def test_files_without_a_common_site_are_refused(cohort, tmp_path):
     sites = pd.DataFrame({"chrom": "1", "pos": [7, 9], "id": ".", "ref": "G", "alt": "T"})
     with GenotypeWriter(tmp_path / "other", np.array(["P1", "P2"]), np.zeros(2), 2) as file:
         file.append(np.ones((2, 4), dtype=np.int8), sites)
-    panel = panel_of(people)._replace(pseudo=np.arange(2))
+    panel = panel_of(people)
     with pytest.raises(InputError, match=r"real\.pvar and .*other\.pvar share no site"):
         panels.read_panels(folder / "real", tmp_path / "other", MAP, "1", panel, np.arange(FOUNDERS), 1)
 

@@ -24,13 +24,6 @@ TINY = {
 }
 
 
-def pytest_collection_modifyitems(items):
-    """All of these tests share one run of the tiny cohort, so one process has them all."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("workflow"))
-
-
 class Run:
     """A working directory with a configuration of its own."""
 

@@ -5,7 +5,6 @@ rule attack_panel:
     input:
         genotypes("real", AUTOSOMES),
         people="results/real/people.parquet",
-        pseudo_people="results/synthetic/people.parquet",
         seed="results/secret/seed",
     output:
         temp("results/real/attacks/panel.npz"),

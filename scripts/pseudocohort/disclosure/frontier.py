@@ -140,7 +140,7 @@ def sample_cohort(real_prefix, people: pd.DataFrame, genetic_map, seed: int, whi
     share = min(0.5, TARGETS / member.notna().sum())  # the others are founders of the null control
     targets = np.flatnonzero(drawn_families(member, share, int(counter.key(seed, "frontier members")[0])))
     with Genotypes(real_prefix, rows) as real:
-        sites = np.unique(np.linspace(0, real.n_sites - 1, min(real.n_sites, SITES)).round().astype(np.int64))
+        sites = packed.spread(real.n_sites, SITES)
         blocks, prefix = [], folder / "founders"
         with GenotypeWriter(prefix, np.arange(len(rows)), table["sex"].to_numpy(), len(sites)) as writer:
             for low in range(0, len(sites), BLOCK):

@@ -34,8 +34,7 @@ def carriers(chromosomes: list[dict], panel: Panel) -> np.ndarray:
     if not chromosomes:
         return np.full(people, -1)
     length, donor = (np.array([c[f"carrier/{name}"] for c in chromosomes]) for name in ("length", "donor"))
-    best = donor[length.argmax(axis=0), np.arange(people)]
-    return np.where(best < 0, -1, panel.pseudo[best])
+    return donor[length.argmax(axis=0), np.arange(people)]
 
 
 def joint_evidence(

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from pseudocohort.disclosure.packed import spread
 from pseudocohort.genotypes import Genotypes
 
 DEGREE = 2**-3.5  # least kinship of relatives of the second degree (Manichaikul 2010)
@@ -15,13 +16,11 @@ FOUNDERS = 2000  # at once
 def thinned_dosages(prefix: str, sites: int = SITES) -> np.ndarray:
     """Dosages of evenly spread common sites of a chromosome, int8 (sites, people)."""
     with Genotypes(prefix) as genotypes:
-        number = min(genotypes.n_sites, LOOKED * sites)
-        looked = np.unique(np.linspace(0, genotypes.n_sites - 1, number).round().astype(np.int64))
+        looked = spread(genotypes.n_sites, LOOKED * sites)
         counts = np.concatenate([genotypes.counts(i, i + 1) for i in looked.tolist()]).astype(float)
         frequency = (counts[:, 1] + 2 * counts[:, 2]) / np.maximum(2 * counts[:, :3].sum(axis=1), 1)
         common = looked[np.minimum(frequency, 1 - frequency) >= COMMON]
-        taken = np.unique(np.linspace(0, len(common) - 1, min(len(common), sites)).round().astype(np.int64))
-        return genotypes.dosages_at(common[taken])
+        return genotypes.dosages_at(common[spread(len(common), sites)])
 
 
 def kin_of_founders(dosages: np.ndarray, holdout: np.ndarray, founders: np.ndarray) -> np.ndarray:

@@ -9,13 +9,11 @@ import pandas as pd
 from flax import nnx
 
 from pseudocohort import counter
-from pseudocohort.phenotype.conditions import condition_matrix, sex_codes
-from pseudocohort.phenotype.encoding import encode
+from pseudocohort.phenotype.bounds import coded
 from pseudocohort.phenotype.model_files import PhenotypeModel
 from pseudocohort.phenotype.network import Shape, with_parameters
 from pseudocohort.phenotype.objective import bound
 
-REMEMBERED = 100  # people at most
 STEPS, RATE = 100, 0.01  # of Adam
 
 
@@ -32,9 +30,7 @@ def overfitted(
 
     phenotypes, people (sex, stratum), scores: rows of these people; age: its column.
     """
-    years = None if age is None else phenotypes[age].to_numpy(dtype=np.float64)
-    sex, stratum = sex_codes(people["sex"]), people["stratum"].to_numpy().astype(str)
-    rows = encode(model.encoding, phenotypes, sex), condition_matrix(model.conditions, scores, years, sex, stratum)
+    rows = coded(model, phenotypes, people, scores, age)
     shape = model.network.shape
     size = STEPS, len(people), shape.latent
     normals = counter.generator(seed, "overfitted").standard_normal(size, dtype=np.float32)

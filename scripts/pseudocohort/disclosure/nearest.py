@@ -14,16 +14,15 @@ SITES_AT_ONCE = 512
 
 
 class Accuracy(NamedTuple):
-    """Share of targets whose nearest pseudo person is further than their nearest target, share of pseudo people whose
-    nearest target is further than their nearest pseudo person, and their mean (AATS).
+    """Share of targets whose nearest pseudo person is further than their nearest target, and share of pseudo people
+    whose nearest target is further than their nearest pseudo person: the halves of AATS.
 
-    1/2 each if nobody can tell them apart. Copying draws the first down, outliers push the second up: their mean can
-    be 1/2 with both.
+    1/2 each if nobody can tell them apart. Copying draws the first down, outliers push the second up: their mean, AATS
+    itself, can be 1/2 with both, and so is not told.
     """
 
     targets: float
     pseudo: float
-    both: float
 
 
 def nearest_distance(targets: Packed, panel: Packed, *, same: bool = False) -> np.ndarray:
@@ -72,4 +71,4 @@ def adversarial_accuracy(targets: Packed, pseudo: Packed, most: int) -> Accuracy
     across, back = nearest_distance(one, other), nearest_distance(other, one)
     first = float(np.mean(across > nearest_distance(one, one, same=True)))
     second = float(np.mean(back > nearest_distance(other, other, same=True)))
-    return Accuracy(first, second, (first + second) / 2)
+    return Accuracy(first, second)

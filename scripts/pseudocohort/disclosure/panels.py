@@ -28,7 +28,7 @@ KEYS = ["pos", "ref", "alt"]
 
 
 class Panel(NamedTuple):
-    """Row numbers in the real files: members, nonmembers, reference, ascending; and in the pseudo ones: pseudo.
+    """Row numbers in the real files: members, nonmembers, reference, ascending.
 
     planted: bool (nonmembers,), the half that is copied into the pseudo cohort as a control; no family is parted.
     """
@@ -36,7 +36,6 @@ class Panel(NamedTuple):
     members: np.ndarray
     nonmembers: np.ndarray
     reference: np.ndarray
-    pseudo: np.ndarray
     planted: np.ndarray
 
     @property
@@ -62,11 +61,9 @@ class Panels(NamedTuple):
     shared: int
 
 
-def draw_panel(
-    people: pd.DataFrame, founders: np.ndarray, kin: np.ndarray, pseudo: int, targets: int, seed: int
-) -> Panel:
+def draw_panel(people: pd.DataFrame, founders: np.ndarray, kin: np.ndarray, targets: int, seed: int) -> Panel:
     """people: the people table (part, family, stratum).  founders: rows whose haplotypes are transmitted.
-    kin: bool (people,), of the holdout, kin of a founder.  pseudo: pseudo people.  targets: members at most."""
+    kin: bool (people,), of the holdout, kin of a founder.  targets: members at most."""
     rng = counter.generator(seed, "attacks on genomes")
     part = people["part"].to_numpy(dtype=str)
 
@@ -76,7 +73,7 @@ def draw_panel(
     nonmembers = drawn(np.flatnonzero((part == "A") & ~kin), MOST_PEOPLE)
     reference = drawn(np.flatnonzero((part == "B") & ~kin), MOST_PEOPLE)
     half = even_half(people.iloc[nonmembers], rng)
-    return Panel(drawn(founders, targets), nonmembers, reference, np.arange(pseudo), half)
+    return Panel(drawn(founders, targets), nonmembers, reference, half)
 
 
 def even_half(people: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
@@ -106,16 +103,16 @@ def read_panels(
     Sites that the pseudo cohort lacks are taken as sites at which nobody of it has ALT.
     Raises InputError where the two files share no site, or there are no people to compare.
     """
-    _check(panel)
     rows = np.unique(np.concatenate([founders, panel.nonmembers, panel.reference]))
-    with Genotypes(real_prefix, rows) as real, Genotypes(pseudo_prefix, panel.pseudo) as made:
+    with Genotypes(real_prefix, rows) as real, Genotypes(pseudo_prefix) as made:
+        _check(panel, made.n_people)
         place = _places(real.sites, made.sites, (real_prefix, pseudo_prefix))
         taken = bits.spread(real.n_sites, MOST_SITES)
         cm = np.asarray(genetic_map.cm_at(real.sites["pos"].to_numpy()[taken]), dtype=float)
         groups = (founders, panel.members, panel.nonmembers, panel.reference)
         everybody, *columns = (_columns(rows, some) for some in groups)
         children = _Children(panel.relatives, cm, counter.generator(seed, "children of members", chrom))
-        leak = _Leak(panel, counter.generator(seed, "planted leak", chrom))
+        leak = _Leak(panel, made.n_people, counter.generator(seed, "planted leak", chrom))
         numbers = [2 * len(founders), *[2 * made.n_people] * 2]
         filed = [bits.Packed(bits.Filed(folder, len(taken), number), number) for number in numbers]
         parts: list[list[bits.Packed]] = []
@@ -135,14 +132,14 @@ def read_panels(
     return Panels(filed[0], *joined, *filed[1:], cm, len(place), int((place[taken] >= 0).sum()))
 
 
-def _check(panel: Panel) -> None:
-    for rows, name, what in (
-        (panel.members, "founders", "founders"),
-        (panel.nonmembers, "non-members", "people in part A of the holdout who are no kin of a founder"),
-        (panel.reference, "reference people", "people in part B of the holdout who are no kin of a founder"),
-        (panel.pseudo, "pseudo people", "pseudo people"),
+def _check(panel: Panel, pseudo: int) -> None:
+    for number, name, what in (
+        (len(panel.members), "founders", "founders"),
+        (len(panel.nonmembers), "non-members", "people in part A of the holdout who are no kin of a founder"),
+        (len(panel.reference), "reference people", "people in part B of the holdout who are no kin of a founder"),
+        (pseudo, "pseudo people", "pseudo people"),
     ):
-        if len(rows) < 2:
+        if number < 2:
             raise InputError(
                 f"the attacks on genomes have no {name}",
                 where="results/real/people.parquet",
@@ -227,8 +224,8 @@ class _Children:
 class _Leak:
     """The pseudo panel with the haplotypes of the planted half of the non-members in some of its places."""
 
-    def __init__(self, panel: Panel, rng: np.random.Generator):
-        planted, people = np.flatnonzero(panel.planted), len(panel.pseudo)
+    def __init__(self, panel: Panel, people: int, rng: np.random.Generator):
+        planted = np.flatnonzero(panel.planted)
         count = min(max(len(planted), int(PLANTED * people)), people)
         person = np.resize(planted, count)
         place = np.sort(rng.permutation(people)[:count])

@@ -99,26 +99,30 @@ def transmit_protected(
         write_psam(f"{out_prefix}.psam", person, sex)
     counts = {"sites": len(lines), "common": len(sites), "written": int(carried.sum())}
     log.info("chromosome %s: of %d sites %d are common enough, %d are written", chrom, *counts.values())
-    length = np.ptp(cm[sites]) / max(len(bounds) - 1, 1)
-    if protection.least and length > LONG * protection.window_cm:
+    if protection.least:
+        _tell_windows(chrom, np.ptp(cm[sites]) / max(len(bounds) - 1, 1), protection.window_cm, copying.pieces)
+    return counts
+
+
+def _tell_windows(chrom: str, length: float, wanted: float, pieces: list[int]) -> None:
+    """Log, and warn of, windows that were joined or halved. length, wanted: cM, of a window on average and by the
+    configuration; pieces: of each window, 1 or as many as it was cut into."""
+    if length > LONG * wanted:
         log.warning(
             "chromosome %s: windows of %g cM have so few sites that they are joined to %.2g cM on average: this "
             "protects less and costs more linkage disequilibrium than in sequences; look at the frontier (config "
             "key disclosure.frontier)",
-            chrom, protection.window_cm, length,
+            chrom, wanted, length,
         )  # fmt: skip
-    pieces = np.array(copying.pieces)
-    halved = pieces > 1
-    if protection.least:
-        told = (chrom, halved.sum(), len(halved), pieces.sum())
-        log.info("chromosome %s: %d windows of %d are halved, which makes %d pieces", *told)
-    if halved.mean() > HALVED:
+    cut = [number for number in pieces if number > 1]
+    told = (chrom, len(cut), len(pieces), sum(pieces))
+    log.info("chromosome %s: %d windows of %d are halved, which makes %d pieces", *told)
+    if len(cut) > HALVED * len(pieces):
         log.warning(
             "chromosome %s: %.0f %% of the windows have so many haplotypes that they are halved, to %.1f pieces on "
             "average: k families carry each piece, and all of such a window together k or none",
-            chrom, 100 * halved.mean(), pieces[halved].mean(),
+            chrom, 100 * len(cut) / len(pieces), sum(cut) / len(cut),
         )  # fmt: skip
-    return counts
 
 
 def _present(real_prefix: str | Path, founder_rows: np.ndarray, chrom: str) -> np.ndarray:

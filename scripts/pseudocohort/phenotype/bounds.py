@@ -19,6 +19,16 @@ from pseudocohort.phenotype.objective import bound
 ROWS = 2000
 
 
+def coded(
+    model: PhenotypeModel, phenotypes: pd.DataFrame, people: pd.DataFrame, scores: pd.DataFrame, age: str | None
+) -> tuple[Encoded, np.ndarray]:
+    """Items and conditions, float32 (n, conditions), of people as the network takes them; arguments of `log_bounds`."""
+    sex, stratum = sex_codes(people["sex"]), people["stratum"].to_numpy().astype(str)
+    years = None if age is None else phenotypes[age].to_numpy(dtype=np.float64)
+    c = condition_matrix(model.conditions, scores, years, sex, stratum)
+    return encode(model.encoding, phenotypes, sex), c
+
+
 def log_bounds(
     model: PhenotypeModel,
     phenotypes: pd.DataFrame,
@@ -33,10 +43,7 @@ def log_bounds(
     phenotypes, people (sex, stratum), scores: rows of the same people, trained on or not; age: its column.  Everyone
     is led by a random fold's trees, as pseudo people are: whose family a tree has seen is not known here.
     """
-    sex = sex_codes(people["sex"])
-    years = None if age is None else phenotypes[age].to_numpy(dtype=np.float64)
-    c = condition_matrix(model.conditions, scores, years, sex, people["stratum"].to_numpy().astype(str))
-    data = encode(model.encoding, phenotypes, sex)
+    data, c = coded(model, phenotypes, people, scores, age)
     guide, guesses = Guide(model.forest, c, data.score.shape[1], seed), []
     for atom in range(data.score.shape[1]):
         guesses.append(guide.guess(atom))

@@ -300,7 +300,7 @@ def _texts(column: pa.Array) -> Iterator[bytes]:
     """Every value as text, whatever its kind; those within lists, structures and mappings too."""
     if isinstance(column, pa.DictionaryArray):
         column = column.dictionary
-    with suppress(pa.ArrowNotImplementedError):  # which it is for nested kinds
+    with suppress(pa.ArrowNotImplementedError):  # of nested kinds: then all values are looked at, doubled ones too
         column = column.unique()
     waiting = column.to_pylist()
     while waiting:
